@@ -1,0 +1,34 @@
+"""Differentiable architecture search, FairDARTS and its family, for TensorFlow 2 and Keras 3.
+
+Names are loaded when they are first used, so that what needs no TensorFlow starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DartsSpace": "fairdarts_tf.spaces.darts",
+    "FairDartsError": "fairdarts_tf.errors",
+    "Genotype": "fairdarts_tf.genotypes",
+    "MixedOp": "fairdarts_tf.mixed_op",
+    "Search": "fairdarts_tf.search",
+    "SearchResult": "fairdarts_tf.search_run",
+    "SearchSettings": "fairdarts_tf.settings",
+    "load_dataset": "fairdarts_tf.data",
+    "run_search": "fairdarts_tf.search_run",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fairdarts_tf' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,171 @@
+"""Reading tables of alphas, as a search leaves them, from files that may be broken.
+
+A table has one row for each edge of a cell and one column for each candidate operation. Edges come in the order node 2
+from 0, 1; node 3 from 0, 1, 2; and so on.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import warnings
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.genotypes import CELL_KINDS, INPUTS, MAX_NODES
+
+MAX_BYTES = 16 * 2**20
+"""No archive of alphas is larger than 16 MiB, packed or unpacked: a search of 600 epochs keeps under 1 MiB."""
+
+_ALPHAS_FILE = "alphas.npz"
+_HISTORY_FILE = "history.npz"
+_EXPECTED = "Expected what a search writes: name its directory or its .npz file."
+# Other packings can grow without a bound that the reader could set.
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def load_alphas(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads the raw alphas of both cells.
+
+    Args:
+        path: An ``.npz`` file, or a search's directory that holds ``alphas.npz``.
+
+    Returns:
+        ``normal`` and ``reduce``: float64 of shape (edges, operations).
+
+    Raises:
+        GenotypeError: When the file is absent, broken or too large, or does not hold two such tables of one shape.
+    """
+    path = _inside(path, _ALPHAS_FILE)
+    tables = _read_arrays(path, CELL_KINDS)
+    _check_tables(path, tables, dimensions=2)
+    return {kind: table.astype(np.float64) for kind, table in tables.items()}
+
+
+def load_history(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads the raw alphas after each epoch.
+
+    Args:
+        path: An ``.npz`` file, or a search's directory that holds ``history.npz``.
+
+    Returns:
+        ``normal`` and ``reduce``: float64 of shape (epochs, edges, operations); ``epoch``: int64 of shape (epochs,).
+
+    Raises:
+        GenotypeError: As `load_alphas` does.
+    """
+    path = _inside(path, _HISTORY_FILE)
+    arrays = _read_arrays(path, (*CELL_KINDS, "epoch"))
+    epoch = arrays.pop("epoch")
+    _check_tables(path, arrays, dimensions=3)
+    if not np.issubdtype(epoch.dtype, np.integer) or epoch.shape != arrays["normal"].shape[:1]:
+        raise GenotypeError(f"{path}: 'epoch' is no list of one whole number for each table. {_EXPECTED}")
+    return {**{kind: table.astype(np.float64) for kind, table in arrays.items()}, "epoch": epoch.astype(np.int64)}
+
+
+def nodes_of(edges: int) -> int:
+    """Returns the number of intermediate nodes of a cell with so many edges: n nodes have n(n+3)/2.
+
+    Raises:
+        GenotypeError: When no cell of 1 to 64 nodes has so many.
+    """
+    nodes = (math.isqrt(9 + 8 * max(edges, 0)) - 3) // 2
+    if not 1 <= nodes <= MAX_NODES or nodes * (nodes + 3) // 2 != edges:
+        raise GenotypeError(
+            f"no cell has {edges} edges: 1, 2, 3, 4, 5 nodes have 2, 5, 9, 14, 20. Expected one row for each edge."
+        )
+    return nodes
+
+
+def edge_endpoints(nodes: int) -> list[tuple[int, int]]:
+    """Returns (to, from) of every edge of a cell with so many intermediate nodes, in the order of the tables' rows."""
+    return [(to, source) for to in range(INPUTS, INPUTS + nodes) for source in range(to)]
+
+
+def _inside(path: str | os.PathLike[str], name: str) -> Path:
+    return Path(path, name) if os.path.isdir(path) else Path(path)
+
+
+def _check_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) -> None:
+    shapes = {table.shape for table in tables.values()}
+    if len(shapes) > 1:
+        raise GenotypeError(f"{path}: the cells' tables differ in shape, {_and(shapes)}. {_EXPECTED}")
+    for kind, table in tables.items():
+        if table.ndim != dimensions or 0 in table.shape or not np.issubdtype(table.dtype, np.floating):
+            raise GenotypeError(
+                f"{path}: {kind!r} is {table.dtype} of shape {table.shape}, not {dimensions}-dimensional numbers with "
+                f"fractions. {_EXPECTED}"
+            )
+        if not np.isfinite(table).all():
+            raise GenotypeError(
+                f"{path}: {kind!r} holds values that are not finite. The search diverged: search again with a smaller "
+                "--alpha_learning_rate."
+            )
+        try:
+            nodes_of(table.shape[-2])
+        except GenotypeError as error:
+            raise GenotypeError(f"{path}: {kind!r}: {error}") from None
+
+
+def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Reads arrays of an .npz archive, never more bytes than its checked headers announce."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise GenotypeError(f"{path}: larger than {MAX_BYTES:,} bytes, so no table of alphas. {_EXPECTED}")
+        with zipfile.ZipFile(path) as archive:
+            _check_archive(path, archive)
+            return {name: _read_array(archive, f"{name}.npy") for name in names}
+    except GenotypeError:
+        raise
+    except FileNotFoundError:
+        raise GenotypeError(f"{path}: no such file. Let the search finish an epoch, or name another.") from None
+    except OSError as error:
+        raise GenotypeError(f"{path}: cannot be read ({error.strerror or error}). Check its permissions.") from None
+    except KeyError as error:
+        raise GenotypeError(f"{path}: {error.args[0]}. {_EXPECTED}") from None
+    except Exception as error:  # Foreign bytes make zipfile, zlib and NumPy fail in more ways than could be listed.
+        raise GenotypeError(f"{path}: broken or no .npz archive ({error}). Copy it again, or search again.") from None
+
+
+def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    if sum(member.file_size for member in members) > MAX_BYTES:
+        raise GenotypeError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes, so no table of alphas. {_EXPECTED}")
+    if any(member.compress_type not in _PACKINGS for member in members):
+        raise GenotypeError(f"{path}: packed in a way that NumPy does not use. {_EXPECTED}")
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    member = archive.getinfo(name)
+    with archive.open(member) as packed:
+        # A bound on the bytes asked for is also one on the memory that a false header can take.
+        content = packed.read(member.file_size)
+    file = io.BytesIO(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shape, dtype = _read_header(file)
+        if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+            raise ValueError(f"{name} does not hold what its header says")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"unknown version {version} of NumPy's format")
+    return shape, dtype
+
+
+def _and(shapes: Iterable[tuple[int, ...]]) -> str:
+    return " and ".join(sorted(map(str, shapes)))

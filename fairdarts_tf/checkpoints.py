@@ -1,0 +1,90 @@
+"""Checkpoints: one file with all that a search needs to go on as if it had never stopped.
+
+A checkpoint is an uncompressed ``.npz``: arrays by name, no pickle, each with the archive's checksum. It is written
+under a temporary name, synced and renamed, and the one before it is kept: a kill at any moment leaves a valid one.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fairdarts_tf.errors import RunError
+from fairdarts_tf.files import write_atomically
+
+FORMAT_VERSION = 1
+KEPT = 2
+_NAME = re.compile(r"checkpoint-(\d{9})\.npz")
+
+
+def save_checkpoint(directory: Path, step: int, arrays: Mapping[str, np.ndarray]) -> Path:
+    """Writes a checkpoint and drops all but the last two.
+
+    Args:
+        directory: The run's directory of checkpoints; made if absent.
+        step: Steps done so far.
+        arrays: What to save, by name.
+
+    Raises:
+        OSError: When it cannot be written; earlier checkpoints are untouched.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"checkpoint-{step:09d}.npz"
+    content = dict(arrays) | {"format_version": np.int64(FORMAT_VERSION), "step": np.int64(step)}
+    write_atomically(path, lambda file: np.savez(file, **content))
+    for old in list_checkpoints(directory)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """Returns the checkpoints of a directory, the oldest first."""
+    if not directory.is_dir():
+        return []
+    return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+
+
+def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    """Reads a checkpoint, checking every byte.
+
+    Raises:
+        RunError: When the file is corrupt or truncated, or of another format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        version = int(arrays.pop("format_version"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise RunError(
+            f"the checkpoint {path} is corrupt or truncated. Delete it, then start the run again."
+        ) from error
+    if version != FORMAT_VERSION:
+        raise RunError(
+            f"the checkpoint {path} has format {version}, but this version of the program reads format "
+            f"{FORMAT_VERSION}. Go on with the version that wrote it, or start in another --workdir."
+        )
+    return arrays
+
+
+def load_latest(directory: Path) -> tuple[dict[str, np.ndarray] | None, list[RunError]]:
+    """Reads the newest checkpoint that is whole.
+
+    Returns:
+        Its arrays, or None where there is no checkpoint at all, and the errors of newer ones that were passed over.
+
+    Raises:
+        RunError: When there are checkpoints and none is whole.
+    """
+    errors: list[RunError] = []
+    for path in reversed(list_checkpoints(directory)):
+        try:
+            return load_checkpoint(path), errors
+        except RunError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return None, []

@@ -1,0 +1,61 @@
+"""What all commands share: flags of their own, one clear line for bad input, and exit codes.
+
+Exit codes: 0 when done; 2 for bad input; 130 when interrupted from the keyboard; 143 when terminated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from fairdarts_tf.errors import FairDartsError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class Command:
+    """A command line: its own flags, kept apart from absl's global ones, and a function that it runs.
+
+    Args:
+        name: The command's name, as in ``"search"``.
+        description: What it does; the head of its ``--help``.
+    """
+
+    def __init__(self, name: str, description: str) -> None:
+        self.name = name
+        self.description = description
+        self.flags = flags.FlagValues()
+
+    def execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
+        """Parses ``argv`` (its first item is the program), runs ``main`` and returns the exit code."""
+        if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
+            print(self.help())
+            return 0
+        try:
+            rest = self.flags(list(argv))[1:]
+            if rest:
+                return self._fail(f"unexpected argument {rest[0]!r}. Flags are written --name=value; see --help.")
+            return main() or 0
+        except (flags.Error, FairDartsError) as error:
+            return self._fail(str(error))
+        except OSError as error:
+            return self._fail(_describe(error))
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+
+    def help(self) -> str:
+        """Returns the description and all flags, grouped by subject, with their defaults."""
+        return f"{self.description}\n\nFlags:\n{self.flags.get_help()}"
+
+    def _fail(self, message: str) -> int:
+        print(f"{self.name}: {' '.join(message.split())}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _describe(error: OSError) -> str:
+    place = f" {error.filename}" if error.filename else ""
+    return f"cannot use{place}: {error.strerror or error}. Check the path, its permissions and the free space."

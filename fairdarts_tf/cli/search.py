@@ -1,0 +1,61 @@
+"""The command ``search``: flags in, a run's directory out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from absl import flags
+
+from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.search_flags import define_search_flags, read_search_settings
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.runs import Run
+
+COMMAND = Command(
+    "search",
+    """Searches for cells with FairDARTS and leaves the run in --workdir.
+
+Started again with the same --workdir it goes on where it stopped. Exit codes: 0 when the search is complete, 2 for bad
+input, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
+)
+
+flags.DEFINE_string(
+    "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
+)
+define_search_flags(COMMAND.flags)
+
+
+def main() -> int:
+    """Runs the search and prints where its results are.
+
+    Raises:
+        FairDartsError: When flags, data or directory are unfit, or no genotype can be derived at the end.
+    """
+    workdir = COMMAND.flags.workdir
+    if not workdir:
+        raise ConfigurationError("where to? Name the run's directory with --workdir.")
+    run = Run(workdir)
+    settings = read_search_settings(COMMAND.flags, run.settings())
+    run.check(settings.as_flags())
+
+    from fairdarts_tf.devices import configure_runtime
+
+    configure_runtime()
+    from fairdarts_tf.search_run import run_search
+
+    result = run_search(settings, workdir)
+    if result.stopped_by is not None:
+        print(f"stopped and saved; go on with: search --flagfile={run.workdir / 'flags.txt'}", file=sys.stderr)
+        return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+    print(f"found {run.workdir / 'genotype.json'}")
+    return 0
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+if __name__ == "__main__":
+    run()

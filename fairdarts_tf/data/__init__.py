@@ -1,0 +1,23 @@
+"""Labelled images: from a named data set to batches for the search and the training.
+
+`load_dataset` decodes a split once into memory; `stratified_halves` divides it; `statistics_for` normalises it;
+`fairdarts_tf.data.pipeline` turns it into batches. Only the pipeline and the augmentation need TensorFlow, so they are
+imported by their own names.
+"""
+
+from fairdarts_tf.data.images import LabelledImages
+from fairdarts_tf.data.recipe import Augmentation, default_padding, flips_by_default
+from fairdarts_tf.data.sources import load_dataset
+from fairdarts_tf.data.splitting import stratified_halves
+from fairdarts_tf.data.statistics import channel_statistics, statistics_for
+
+__all__ = [
+    "Augmentation",
+    "LabelledImages",
+    "channel_statistics",
+    "default_padding",
+    "flips_by_default",
+    "load_dataset",
+    "statistics_for",
+    "stratified_halves",
+]

@@ -1,0 +1,14 @@
+"""What a data set's name is made of."""
+
+from __future__ import annotations
+
+FOLDER_PREFIX = "folder:"
+TFDS_PREFIX = "tfds:"
+
+
+def base_name(name: str) -> str:
+    """Returns a data set's name without prefix, configuration and version.
+
+    Examples: ``tfds:emnist/letters:3.1.0`` is ``emnist``; ``folder:photos`` is ``folder``.
+    """
+    return name.removeprefix(TFDS_PREFIX).split(":")[0].split("/")[0]

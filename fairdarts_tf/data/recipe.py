@@ -1,0 +1,52 @@
+"""How training images are varied: the settings, and what suits a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairdarts_tf.data.names import base_name
+from fairdarts_tf.errors import ConfigurationError
+
+# A mirrored character is another character, or none.
+CHARACTERS = frozenset(
+    ("binary_alpha_digits", "cmaterdb", "digits", "emnist", "kmnist", "mnist", "mnist_corrupted", "omniglot")
+    + ("svhn_cropped",)
+)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random variation of training images (DARTS, appendix A.1: crop, flip; cutout where a found network is trained).
+
+    Attributes:
+        padding: Pixels of zeros added on every side before a crop of the image's own size is taken at random.
+        flip: Whether half of the images are mirrored left to right.
+        cutout: Side of the square that is set to 0 after normalisation, in pixels; 0 for none.
+
+    Raises:
+        ConfigurationError: When ``padding`` or ``cutout`` is negative.
+    """
+
+    padding: int = 4
+    flip: bool = True
+    cutout: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("padding", "cutout"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}, but must be 0 (off) or more pixels.")
+
+    @classmethod
+    def suited_to(cls, name: str, image_size: int, cutout: int = 0) -> Augmentation:
+        """Returns what suits a data set's name and the size of its images, in pixels."""
+        return cls(padding=default_padding(image_size), flip=flips_by_default(name), cutout=cutout)
+
+
+def default_padding(image_size: int) -> int:
+    """Returns the padding before a random crop: 4 pixels at 32, as in DARTS, and in proportion at other sizes."""
+    return max(1, image_size // 8)
+
+
+def flips_by_default(name: str) -> bool:
+    """Returns whether a data set's images may be mirrored: yes, but for digits and letters."""
+    return base_name(name) not in CHARACTERS

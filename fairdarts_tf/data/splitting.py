@@ -1,0 +1,50 @@
+"""Division of a training set into the half that trains the weights and the half that trains the alphas."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairdarts_tf.errors import DataError
+
+
+def stratified_halves(labels: np.ndarray, train_portion: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divides a labelled set in two, each class in the same proportion.
+
+    The first half has exactly ``round(train_portion * N)`` images. The same arguments give the same halves.
+
+    Args:
+        labels: ``(N,)``, integers.
+        train_portion: Share of the first half, between 0 and 1, both excluded.
+        seed: Chooses the images, 0 or larger.
+
+    Returns:
+        Indices of the training half and of the search half, int64, each in rising order. They are disjoint and together
+        cover all images.
+
+    Raises:
+        DataError: When one of the halves would be empty.
+    """
+    train_count = int(np.floor(len(labels) * train_portion + 0.5)) if 0 < train_portion < 1 else 0
+    if not 0 < train_count < len(labels):
+        raise DataError(
+            f"a training portion of {train_portion} of {len(labels)} images leaves one half empty, but both need "
+            "images. Pass a --train_portion such as 0.5."
+        )
+    classes, counts = np.unique(labels, return_counts=True)
+    chooser = np.random.Generator(np.random.PCG64(seed))
+    chosen = [
+        chooser.permutation(np.flatnonzero(labels == label))[:quota]
+        for label, quota in zip(classes, _quotas(counts, train_count), strict=True)
+    ]
+    in_training = np.zeros(len(labels), bool)
+    in_training[np.concatenate(chosen)] = True
+    return np.flatnonzero(in_training), np.flatnonzero(~in_training)
+
+
+def _quotas(counts: np.ndarray, total: int) -> np.ndarray:
+    """Shares out ``total`` in proportion to ``counts``, by the largest remainders; equal ones by the lower class."""
+    exact = counts * (total / counts.sum())
+    quotas = np.floor(exact).astype(np.int64)
+    largest = np.argsort(quotas - exact, kind="stable")
+    quotas[largest[: total - quotas.sum()]] += 1
+    return quotas

@@ -1,0 +1,308 @@
+"""From alphas to a genotype: which operations of the supernet a found cell keeps, and how sure each choice is.
+
+Everything here is NumPy in float64, so that a genotype derived from a file is the one that the search showed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fairdarts_tf.alphas import edge_endpoints, nodes_of
+from fairdarts_tf.errors import ConfigurationError, GenotypeError, unknown_name
+from fairdarts_tf.genotypes import (
+    CELL_KINDS,
+    INPUTS,
+    Genotype,
+    GenotypeItem,
+    check_operations,
+    existing_nodes,
+    reachable_items,
+)
+
+DEFAULT_METHOD = "threshold_sparse"
+DEFAULT_THRESHOLD = 0.85
+"""FairDARTS' threshold on the sigmoid in search space S1."""
+
+COIN_FLIP_MARGIN = 0.01
+"""A choice with a smaller margin is marked: in the authors' final tables best and second differ by about 0.001, and
+what lies within ten times that could as well have come out otherwise."""
+
+
+class Pick(NamedTuple):
+    """An operation chosen for a node: the edge's source, and the operation's column."""
+
+    source: int
+    column: int
+
+
+def pick_strongest(values: np.ndarray, threshold: float) -> list[Pick]:
+    """DARTS: the two edges with the largest value, on each the best operation, the stronger edge first."""
+    del threshold
+    sources = np.argsort(-values.max(axis=1), kind="stable")[:2]
+    return [Pick(int(source), int(values[source].argmax())) for source in sources]
+
+
+def pick_strongest_above(values: np.ndarray, threshold: float) -> list[Pick]:
+    """FairDARTS: the same two edges, of which only those that reach the threshold stay."""
+    return [pick for pick in pick_strongest(values, threshold) if values[pick] >= threshold]
+
+
+def pick_all_above(values: np.ndarray, threshold: float) -> list[Pick]:
+    """Every edge, with up to two operations that reach the threshold, the stronger first."""
+    columns = np.argsort(-values, axis=1, kind="stable")[:, :2]
+    picks = [Pick(source, int(column)) for source, row in enumerate(columns) for column in row]
+    return [pick for pick in picks if values[pick] >= threshold]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way from values to a node's inputs.
+
+    Args:
+        pick: Takes a node's values, of shape (sources, operations), and the threshold; returns the picks in order.
+            Equal values are settled by the lower index, of the source and then of the operation. ``none`` is -inf.
+        edges_compete: Whether a node's edges compete for a fixed number of places.
+        has_threshold: Whether the threshold plays a part.
+    """
+
+    pick: Callable[[np.ndarray, float], list[Pick]]
+    edges_compete: bool
+    has_threshold: bool
+
+
+METHODS: dict[str, Method] = {
+    "darts": Method(pick_strongest, edges_compete=True, has_threshold=False),
+    "threshold_sparse": Method(pick_strongest_above, edges_compete=True, has_threshold=True),
+    "threshold_edge": Method(pick_all_above, edges_compete=False, has_threshold=True),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Confidence:
+    """How sure the choice of one item of a genotype is. Fields are None where there was no competitor.
+
+    Args:
+        cell: ``"normal"`` or ``"reduce"``.
+        item: The item kept.
+        value: Its value.
+        runner_up: The best operation of the same edge that was not kept.
+        runner_up_value: That operation's value.
+        margin: By how much the item leads it.
+        rejected_source: Where the node's best edge that was not kept comes from, if edges compete.
+        rejected_value: The best value on that edge.
+        rejected_margin: By how much the item leads it.
+        threshold_margin: By how much the item exceeds the threshold, if the method has one.
+    """
+
+    cell: str
+    item: GenotypeItem
+    value: float
+    runner_up: str | None
+    runner_up_value: float | None
+    margin: float | None
+    rejected_source: int | None
+    rejected_value: float | None
+    rejected_margin: float | None
+    threshold_margin: float | None
+
+    @property
+    def smallest_margin(self) -> float:
+        """The smallest of the margins; infinite where nothing competed."""
+        margins = (self.margin, self.rejected_margin, self.threshold_margin)
+        return min((margin for margin in margins if margin is not None), default=float("inf"))
+
+    @property
+    def coin_flip(self) -> bool:
+        """Whether another seed, or another epoch, could as well have chosen otherwise."""
+        return self.smallest_margin < COIN_FLIP_MARGIN
+
+
+def derive(
+    values: Mapping[str, np.ndarray],
+    operations: Sequence[str],
+    method: str = DEFAULT_METHOD,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> Genotype:
+    """Derives the genotype of relaxed alphas.
+
+    Items come by ascending node, within a node in the method's order. A node left without inputs is dropped, with what
+    would have read it; the outputs hold the remaining nodes only.
+
+    Args:
+        values: ``normal`` and ``reduce``, of shape (edges, operations): see `fairdarts_tf.relaxations`.
+        operations: The columns' names. ``none`` is never chosen.
+        method: A name of `METHODS`.
+        threshold: The least value that is kept, in [0, 1]. ``darts`` has none.
+
+    Raises:
+        ConfigurationError: When the method is unknown or the threshold out of range.
+        GenotypeError: When the tables do not fit the operations, or a cell would be empty.
+    """
+    items = {kind: [item for item, _ in kept] for kind, kept in _derive(values, operations, method, threshold).items()}
+    return Genotype(
+        normal=tuple(items["normal"]),
+        normal_concat=existing_nodes(items["normal"]),
+        reduce=tuple(items["reduce"]),
+        reduce_concat=existing_nodes(items["reduce"]),
+    )
+
+
+def confidence(
+    values: Mapping[str, np.ndarray],
+    operations: Sequence[str],
+    method: str = DEFAULT_METHOD,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> list[Confidence]:
+    """Returns how sure each item of ``derive(values, ...)`` is, in the items' order.
+
+    The arguments and errors are those of `derive`.
+    """
+    return [row for kept in _derive(values, operations, method, threshold).values() for _, row in kept]
+
+
+def format_report(rows: Sequence[Confidence]) -> str:
+    """Returns the rows as an aligned table, and a last line that counts the coin flips."""
+    table = [_REPORT_HEAD, *(_report_row(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+    flips = sum(row.coin_flip for row in rows)
+    return "\n".join([*lines, f"{flips} of {len(rows)} choices are coin flips: a margin below {COIN_FLIP_MARGIN}."])
+
+
+_Kept = list[tuple[GenotypeItem, Confidence]]
+
+
+def _derive(
+    values: Mapping[str, np.ndarray], operations: Sequence[str], method: str, threshold: float
+) -> dict[str, _Kept]:
+    if method not in METHODS:
+        raise ConfigurationError(unknown_name("method", method, METHODS))
+    if not 0 <= threshold <= 1:
+        raise ConfigurationError(f"the threshold is {threshold}. Expected a number from 0 to 1.")
+    check_operations(operations)
+    derivation = _Derivation(tuple(operations), METHODS[method], threshold)
+    return {kind: derivation.cell(kind, values[kind]) for kind in CELL_KINDS}
+
+
+class _Derivation(NamedTuple):
+    operations: tuple[str, ...]
+    method: Method
+    threshold: float
+
+    def cell(self, kind: str, table: np.ndarray) -> _Kept:
+        values = _candidates(kind, table, self.operations)
+        kept = [pair for to, node_values in _split_by_node(values) for pair in self._node(kind, to, node_values)]
+        reachable = set(reachable_items([item for item, _ in kept]))
+        if not reachable:
+            raise GenotypeError(
+                f"the {kind} cell would be empty: no node can be reached through operations of at least "
+                f"{self.threshold:g}; the largest value is {values.max():.4f}. Lower --threshold, use --method=darts, "
+                "or search longer."
+            )
+        return [(item, row) for item, row in kept if item in reachable]
+
+    def _node(self, kind: str, to: int, values: np.ndarray) -> _Kept:
+        picks = self.method.pick(values, self.threshold)
+        items = [GenotypeItem(self.operations[pick.column], to, pick.source) for pick in picks]
+        return [(item, self._judge(kind, item, values, picks, i)) for i, item in enumerate(items)]
+
+    def _judge(self, kind: str, item: GenotypeItem, values: np.ndarray, picks: list[Pick], index: int) -> Confidence:
+        value = float(values[picks[index]])
+        runner_up, rejected = _competitors(values, picks, item.source)
+        runner_up_value = float(values[runner_up]) if runner_up else None
+        rejected = rejected if self.method.edges_compete else None
+        rejected_value = float(values[rejected]) if rejected else None
+        return Confidence(
+            cell=kind,
+            item=item,
+            value=value,
+            runner_up=self.operations[runner_up.column] if runner_up else None,
+            runner_up_value=runner_up_value,
+            margin=_lead(value, runner_up_value),
+            rejected_source=rejected.source if rejected else None,
+            rejected_value=rejected_value,
+            rejected_margin=_lead(value, rejected_value),
+            threshold_margin=value - self.threshold if self.method.has_threshold else None,
+        )
+
+
+def _competitors(values: np.ndarray, picks: Sequence[Pick], source: int) -> tuple[Pick | None, Pick | None]:
+    """Returns the best that was not picked on a source's edge, and the best on the edges not picked at all."""
+    rest = values.copy()
+    rest[tuple(zip(*picks, strict=True))] = -np.inf
+    on_edge = np.full_like(rest, -np.inf)
+    on_edge[source] = rest[source]
+    rest[[pick.source for pick in picks]] = -np.inf
+    return _best(on_edge), _best(rest)
+
+
+def _best(values: np.ndarray) -> Pick | None:
+    best = Pick(*(int(index) for index in np.unravel_index(values.argmax(), values.shape)))
+    return best if np.isfinite(values[best]) else None
+
+
+def _candidates(kind: str, table: np.ndarray, operations: Sequence[str]) -> np.ndarray:
+    """Returns a cell's values in float64, checked, with ``none`` out of the running."""
+    values = np.array(table, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(operations):
+        raise GenotypeError(
+            f"the {kind} cell's table has the shape {values.shape}, and there are {len(operations)} operations "
+            f"({', '.join(operations)}). Expected one column for each: name them with --operations."
+        )
+    if not np.isfinite(values).all():
+        raise GenotypeError(f"the {kind} cell's table holds values that are not finite. Search again.")
+    values[:, [operation == "none" for operation in operations]] = -np.inf
+    return values
+
+
+def _split_by_node(values: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Returns (node, values of shape (sources, operations)) for each intermediate node."""
+    endpoints = np.array(edge_endpoints(nodes_of(len(values))))
+    return [(int(to), values[endpoints[:, 0] == to]) for to in range(INPUTS, endpoints[-1, 0] + 1)]
+
+
+def _lead(value: float, other: float | None) -> float | None:
+    return None if other is None else value - other
+
+
+_REPORT_HEAD = (
+    "cell",
+    "to",
+    "from",
+    "operation",
+    "value",
+    "runner-up",
+    "value",
+    "margin",
+    "next edge",
+    "value",
+    "margin",
+    "over threshold",
+    "",
+)
+
+
+def _report_row(row: Confidence) -> tuple[str, ...]:
+    return (
+        row.cell,
+        str(row.item.to),
+        str(row.item.source),
+        row.item.op,
+        _number(row.value),
+        row.runner_up or "-",
+        _number(row.runner_up_value),
+        _number(row.margin),
+        "-" if row.rejected_source is None else f"from {row.rejected_source}",
+        _number(row.rejected_value),
+        _number(row.rejected_margin),
+        _number(row.threshold_margin),
+        "coin flip" if row.coin_flip else "",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

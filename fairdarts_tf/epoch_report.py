@@ -1,0 +1,34 @@
+"""The lines that a search prints after each epoch."""
+
+from __future__ import annotations
+
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.history import Row
+
+
+def describe_epoch(row: Row, epochs: int, genotype: Genotype | None) -> str:
+    """Returns one line of numbers and one for each cell of the genotype so far."""
+    parts = [f"epoch {row['epoch']}/{epochs}", _half(row, "train")]
+    if row["search_loss"] is not None:
+        parts.append(_half(row, "search"))
+    if row["zero_one"] is not None:
+        parts.append(f"zero-one {row['zero_one']:.4f}")
+    parts += [
+        f"on/off/undecided {row['operations_on']}/{row['operations_off']}/{row['operations_undecided']}",
+        f"skips {row['normal_skips']}+{row['reduce_skips']}",
+        f"{row['seconds']:.1f} s",
+    ]
+    return "\n".join(["  ".join(parts), *_cells(genotype)])
+
+
+def _half(row: Row, half: str) -> str:
+    return f"{half} loss {row[f'{half}_loss']:.4f} accuracy {100 * row[f'{half}_accuracy']:.2f} %"
+
+
+def _cells(genotype: Genotype | None) -> list[str]:
+    if genotype is None:
+        return ["  no genotype yet: too few operations reach the threshold"]
+    return [
+        f"  {kind:<6}  " + ", ".join(f"{item.source}>{item.to} {item.op}" for item in getattr(genotype, kind))
+        for kind in ("normal", "reduce")
+    ]

@@ -1,0 +1,40 @@
+"""Errors that a user can mend: each message says what was wrong, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FairDartsError(ValueError):
+    """Base of every error that bad input may cause. Commands print it as one line and exit with code 2."""
+
+
+class GenotypeError(FairDartsError):
+    """A genotype, or a table of alphas, that cannot be read or does not fit its search space."""
+
+
+class DataError(FairDartsError):
+    """A data set that is unknown, absent, broken or unfit for the network."""
+
+
+class ConfigurationError(FairDartsError):
+    """A setting outside its range, or settings that contradict each other."""
+
+
+class RunError(FairDartsError):
+    """A run's directory that cannot be written, read or continued."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Returns a message for an unknown name that suggests the nearest known one.
+
+    Args:
+        kind: What the name stands for, as in ``"operation"``.
+        name: The name as given.
+        known: All names that would have been right.
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    suggestion = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(known)}."

@@ -1,0 +1,60 @@
+"""Writing files so that a reader finds the old content or the new one, never a half of either."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Writes a file under a temporary name, syncs it to disk and renames it over ``path``.
+
+    Args:
+        path: The file's final name. Its directory must exist.
+        write: Called with the open binary file.
+
+    Raises:
+        OSError: When the file cannot be written. Whatever ``path`` held before is untouched, and nothing is left
+            beside it.
+    """
+    path = Path(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _sync_directory(path.parent)
+
+
+def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Writes UTF-8 text as `write_atomically` does."""
+    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes a rename durable, where the file system lets a directory be synced."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

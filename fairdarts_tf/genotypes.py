@@ -1,0 +1,454 @@
+"""Genotypes: which operation joins which nodes of a normal and of a reduction cell.
+
+A genotype is read from JSON (what a search writes), from the literal that DARTS and FairDARTS print, or by the name of
+a published cell. Whatever the source, it passes the same checks; whatever is wrong with it, it is a `GenotypeError`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import json
+import os
+import reprlib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairdarts_tf import files
+from fairdarts_tf.errors import GenotypeError, unknown_name
+
+FAIRDARTS_OPERATIONS = (
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""The seven candidates of FairDARTS' search space S1, in the order of the alphas' columns."""
+
+DARTS_OPERATIONS = ("none", *FAIRDARTS_OPERATIONS)
+"""DARTS' candidates: the same, with the absent edge first."""
+
+ALL_OPERATIONS = (*DARTS_OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7")
+"""Every operation that a search may use. A genotype may hold all of them but ``none``."""
+
+SPACE = "darts"
+CELL_KINDS = ("normal", "reduce")
+INPUTS = 2
+"""A cell's inputs are nodes 0 (the cell before the last) and 1 (the last cell); intermediate nodes count from 2."""
+MAX_NODES = 64
+MAX_TEXT_BYTES = 1_000_000
+
+_GENOTYPE_FILE = "genotype.json"
+_PUBLISHED_FILE = Path(__file__).with_name("published_genotypes.json")
+_FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+
+
+class GenotypeItem(NamedTuple):
+    """One operation of a cell, on the edge from node ``source`` to node ``to``.
+
+    JSON calls the fields ``op``, ``to`` and ``from``.
+    """
+
+    op: str
+    to: int
+    source: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Genotype:
+    """The two cells of a network in the DARTS search space. Compares by value and can be hashed.
+
+    Args:
+        space: The search space, ``"darts"``.
+        normal: Operations of the normal cell: `GenotypeItem`, or plain ``(op, to, source)``.
+        normal_concat: The nodes whose concatenation is the normal cell's output.
+        reduce: Operations of the reduction cell.
+        reduce_concat: The nodes whose concatenation is the reduction cell's output.
+
+    Raises:
+        GenotypeError: When an operation is unknown or ``none``, an edge does not lead forwards, an item or a node is
+            repeated, or no node of an output can be reached from the cell's inputs.
+    """
+
+    space: str = SPACE
+    normal: tuple[GenotypeItem, ...]
+    normal_concat: tuple[int, ...]
+    reduce: tuple[GenotypeItem, ...]
+    reduce_concat: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_space(self.space)
+        for kind in CELL_KINDS:
+            items = _checked_items(kind, self.items(kind))
+            concat = _checked_concat(kind, self.concat(kind))
+            if not set(concat) & set(existing_nodes(items)):
+                raise GenotypeError(
+                    f"the {kind} cell is empty: none of its output's nodes {_list(concat)} can be reached from the "
+                    "cell's inputs 0 and 1. Give at least one of them an operation that reads from there."
+                )
+            object.__setattr__(self, kind, items)
+            object.__setattr__(self, f"{kind}_concat", concat)
+
+    def items(self, kind: str) -> tuple[GenotypeItem, ...]:
+        """Returns the operations of the ``"normal"`` or the ``"reduce"`` cell."""
+        return getattr(self, kind)
+
+    def concat(self, kind: str) -> tuple[int, ...]:
+        """Returns the nodes that make the output of the ``"normal"`` or the ``"reduce"`` cell."""
+        return getattr(self, f"{kind}_concat")
+
+    def nodes(self, kind: str) -> tuple[int, ...]:
+        """Returns the intermediate nodes of a cell that exist: see `existing_nodes`."""
+        return existing_nodes(self.items(kind))
+
+    def pruned(self) -> Genotype:
+        """Returns this genotype without nodes that do not exist, in its items and in its outputs."""
+        return Genotype(
+            space=self.space,
+            normal=reachable_items(self.normal),
+            normal_concat=_intersection(self.normal_concat, self.nodes("normal")),
+            reduce=reachable_items(self.reduce),
+            reduce_concat=_intersection(self.reduce_concat, self.nodes("reduce")),
+        )
+
+    def to_json(self) -> str:
+        """Returns JSON text of a fixed form: two spaces of indentation, one item a line, no newline at the end."""
+        fields = [f'"space": {json.dumps(self.space)}']
+        for kind in CELL_KINDS:
+            fields.append(f'"{kind}": [\n    {_item_lines(self.items(kind))}\n  ]')
+            fields.append(f'"{kind}_concat": {_list(self.concat(kind))}')
+        return "{\n  " + ",\n  ".join(fields) + "\n}"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the genotype as JSON, atomically.
+
+        Raises:
+            OSError: When the file cannot be written; an older one is then untouched.
+        """
+        files.write_text_atomically(path, self.to_json() + "\n")
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Reads the JSON form; fields beside the genotype's own are notes and are passed over.
+
+        Raises:
+            GenotypeError: Whatever is wrong with the text.
+        """
+        document = _parse_json(text)
+        if not isinstance(document, dict):
+            raise GenotypeError(
+                f"expected a JSON object with the fields {', '.join(_FIELDS)}, found {_brief(document)}."
+            )
+        return _from_mapping(document)
+
+    @classmethod
+    def from_literal(cls, text: str) -> Genotype:
+        """Reads the literal that DARTS and FairDARTS print, with or without ``NAME =`` before it.
+
+        DARTS' items are ``(operation, from)``, two for each node in order. FairDARTS' are ``(operation, to, from)``.
+        The text is parsed, never evaluated.
+
+        Raises:
+            GenotypeError: Whatever is wrong with the text.
+        """
+        arguments = _literal_arguments(_parse_literal(text))
+        return cls(
+            normal=_literal_items("normal", arguments["normal"]),
+            normal_concat=_literal_concat(arguments["normal_concat"]),
+            reduce=_literal_items("reduce", arguments["reduce"]),
+            reduce_concat=_literal_concat(arguments["reduce_concat"]),
+        )
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str]) -> Genotype:
+        """Reads a genotype by the name of a published cell, from a file, or from a search's directory.
+
+        Args:
+            name_or_path: A name of `published_names`; a JSON file; a file with a literal; or a directory that holds
+                ``genotype.json``.
+
+        Raises:
+            GenotypeError: When it is none of these, or cannot be read.
+        """
+        name = os.fspath(name_or_path)
+        if name in _published():
+            return published(name)
+        if not os.path.exists(name):
+            raise GenotypeError(
+                f"{unknown_name('genotype', _shorten(name), published_names())} There is no such file either."
+            )
+        path = Path(name, _GENOTYPE_FILE) if os.path.isdir(name) else Path(name)
+        try:
+            text = _read_text(path)
+            return cls.from_json(text) if text.lstrip().startswith("{") else cls.from_literal(text)
+        except GenotypeError as error:
+            raise GenotypeError(f"{path}: {error}") from None
+
+
+def existing_nodes(items: Iterable[GenotypeItem]) -> tuple[int, ...]:
+    """Returns the intermediate nodes that exist, in ascending order.
+
+    A node without inputs does not exist, and an item that reads it is no input: FairDARTS' threshold may leave a node
+    with none.
+    """
+    existing: set[int] = set()
+    for item in sorted(items, key=lambda item: item.to):
+        if item.source < INPUTS or item.source in existing:
+            existing.add(item.to)
+    return tuple(sorted(existing))
+
+
+def reachable_items(items: Sequence[GenotypeItem]) -> tuple[GenotypeItem, ...]:
+    """Returns the items that read one of the cell's inputs or a node that exists, in their order."""
+    sources = {*range(INPUTS), *existing_nodes(items)}
+    return tuple(item for item in items if item.source in sources)
+
+
+def published_names() -> tuple[str, ...]:
+    """Returns the names of the published genotypes that are known."""
+    return tuple(_published())
+
+
+def published(name: str) -> Genotype:
+    """Returns a published genotype.
+
+    Raises:
+        GenotypeError: When the name is unknown.
+    """
+    if name not in _published():
+        raise GenotypeError(unknown_name("genotype", _shorten(name), published_names()))
+    return _published()[name]
+
+
+@functools.cache
+def _published() -> dict[str, Genotype]:
+    documents = json.loads(_PUBLISHED_FILE.read_text(encoding="utf-8"))
+    return {name: _from_mapping(document) for name, document in documents.items()}
+
+
+def check_operations(operations: Sequence[str]) -> None:
+    """Checks a list of candidate operations, the columns of a table of alphas.
+
+    Raises:
+        GenotypeError: When one is unknown or repeated, or there is none but ``none``.
+    """
+    for operation in operations:
+        if operation not in ALL_OPERATIONS:
+            raise GenotypeError(unknown_name("operation", _shorten(operation), ALL_OPERATIONS))
+        if operations.count(operation) > 1:
+            raise GenotypeError(f"operation {operation!r} is listed twice. List each candidate once.")
+    if not set(operations) - {"none"}:
+        raise GenotypeError("the list of operations holds no candidate. Name at least one besides 'none'.")
+
+
+def _check_space(space: Any) -> None:
+    if space != SPACE:
+        raise GenotypeError(f"a genotype of the search space {_brief(space)}. Expected {SPACE!r}.")
+
+
+def _checked_items(kind: str, items: Any) -> tuple[GenotypeItem, ...]:
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise GenotypeError(f"the {kind} cell is no list of items but {_brief(items)}.")
+    checked: dict[GenotypeItem, None] = {}
+    for fields in items:
+        item = _checked_item(kind, fields)
+        if item in checked:
+            raise GenotypeError(f"the {kind} cell holds {item.op} from {item.source} to {item.to} twice. Remove one.")
+        checked[item] = None
+    return tuple(checked)
+
+
+def _checked_item(kind: str, fields: Any) -> GenotypeItem:
+    if not isinstance(fields, tuple | list) or len(fields) != len(GenotypeItem._fields):
+        raise GenotypeError(f"the {kind} cell has the item {_brief(fields)}. Expected (operation, to, from).")
+    item = GenotypeItem(*fields)
+    if not isinstance(item.op, str):
+        raise GenotypeError(f"the {kind} cell has the operation {_brief(item.op)}. Expected the name of one.")
+    if item.op not in ALL_OPERATIONS or item.op == "none":
+        known = set(ALL_OPERATIONS) - {"none"}
+        raise GenotypeError(f"the {kind} cell has the {unknown_name('operation', _shorten(item.op), known)}")
+    _check_node(f"the {kind} cell has an item to", item.to, INPUTS, INPUTS + MAX_NODES - 1)
+    _check_node(f"the {kind} cell has an item to node {item.to} from", item.source, 0, item.to - 1)
+    return item
+
+
+def _checked_concat(kind: str, concat: Any) -> tuple[int, ...]:
+    if isinstance(concat, str) or not isinstance(concat, Iterable):
+        raise GenotypeError(f"{kind}_concat is no list of nodes but {_brief(concat)}.")
+    nodes = tuple(concat)
+    for node in nodes:
+        _check_node(f"{kind}_concat holds", node, INPUTS, INPUTS + MAX_NODES - 1)
+    if not nodes or len(set(nodes)) < len(nodes):
+        raise GenotypeError(f"{kind}_concat is {_brief(list(nodes))}. Expected at least one node, and each node once.")
+    return nodes
+
+
+def _check_node(subject: str, node: Any, lowest: int, highest: int) -> None:
+    if type(node) is not int or not lowest <= node <= highest:
+        raise GenotypeError(f"{subject} node {_brief(node)}. Expected a whole number from {lowest} to {highest}.")
+
+
+def _from_mapping(document: Mapping[str, Any]) -> Genotype:
+    missing = [field for field in _FIELDS if field not in document]
+    if missing:
+        raise GenotypeError(f"a genotype without {', '.join(missing)}. Expected the fields {', '.join(_FIELDS)}.")
+    return Genotype(
+        space=document.get("space", SPACE),
+        normal=_json_items("normal", document["normal"]),
+        normal_concat=_json_list("normal_concat", document["normal_concat"]),
+        reduce=_json_items("reduce", document["reduce"]),
+        reduce_concat=_json_list("reduce_concat", document["reduce_concat"]),
+    )
+
+
+def _json_items(kind: str, value: Any) -> tuple[GenotypeItem, ...]:
+    items = []
+    for item in _json_list(kind, value):
+        if not isinstance(item, dict) or set(item) != {"op", "to", "from"}:
+            raise GenotypeError(f'the {kind} cell has the item {_brief(item)}. Expected the fields "op", "to", "from".')
+        items.append(GenotypeItem(item["op"], item["to"], item["from"]))
+    return tuple(items)
+
+
+def _json_list(field: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise GenotypeError(f"{field} is {_brief(value)}. Expected a list.")
+    return tuple(value)
+
+
+def _parse_json(text: str) -> Any:
+    _check_size(text)
+    try:
+        return json.loads(text, object_pairs_hook=_object_without_repeats, parse_constant=_refuse_constant)
+    except GenotypeError:
+        raise
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise GenotypeError(
+            f"broken JSON ({_reason(error)}). Copy the file again, or derive the genotype anew."
+        ) from None
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise GenotypeError("a JSON object has the same field twice. Remove one of the two.")
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise GenotypeError(f"{name} is no number of a node. Expected whole numbers.")
+
+
+def _parse_literal(text: str) -> ast.expr:
+    """Returns the expression of a text that is one expression, or one assignment of it to a name."""
+    _check_size(text)
+    try:
+        with warnings.catch_warnings():
+            # The text is data: what Python would remark on it as source code concerns nobody.
+            warnings.simplefilter("ignore")
+            statements = ast.parse(text.strip()).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise GenotypeError(f"neither JSON nor a Genotype(...) literal ({_reason(error)}).") from None
+    if len(statements) == 1 and isinstance(statements[0], ast.Expr | ast.Assign):
+        return statements[0].value
+    raise GenotypeError(
+        f"expected one Genotype(...) literal, found {len(statements)} statements. Keep only the literal."
+    )
+
+
+def _literal_arguments(node: ast.expr) -> dict[str, ast.expr]:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Genotype") or node.args:
+        raise GenotypeError(f"expected Genotype({'=..., '.join(_FIELDS)}=...), found another expression.")
+    arguments = {keyword.arg: keyword.value for keyword in node.keywords}
+    if set(arguments) != set(_FIELDS) or len(node.keywords) != len(_FIELDS):
+        raise GenotypeError(f"expected the arguments {', '.join(_FIELDS)} of Genotype(...), each once.")
+    return arguments
+
+
+def _literal_items(kind: str, node: ast.expr) -> tuple[GenotypeItem, ...]:
+    tuples = [tuple(_constant(field) for field in _elements(item)) for item in _elements(node)]
+    lengths = {len(item) for item in tuples}
+    if lengths == {3}:
+        return tuple(GenotypeItem(*item) for item in tuples)
+    if lengths == {2} and len(tuples) % 2 == 0:
+        return tuple(GenotypeItem(op, INPUTS + index // 2, source) for index, (op, source) in enumerate(tuples))
+    raise GenotypeError(
+        f"the {kind} cell's items are neither all (operation, to, from) nor (operation, from), two for each node."
+    )
+
+
+def _literal_concat(node: ast.expr) -> tuple[Any, ...]:
+    if not isinstance(node, ast.Call):
+        return tuple(_constant(element) for element in _elements(node))
+    bounds = [_constant(argument) for argument in node.args]
+    if not isinstance(node.func, ast.Name) or node.func.id != "range" or node.keywords or len(bounds) not in (1, 2):
+        raise GenotypeError("expected the nodes of an output as a list or as range(first, last + 1).")
+    for bound in bounds:
+        _check_node("a range is bounded by", bound, 0, INPUTS + MAX_NODES)
+    return tuple(range(*bounds))
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.List | ast.Tuple):
+        return node.elts
+    raise GenotypeError(
+        "a Genotype(...) literal may hold lists, tuples, names in quotes, whole numbers and range only."
+    )
+
+
+def _constant(node: ast.expr) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    raise GenotypeError("expected a name in quotes or a whole number inside a list of a Genotype(...) literal.")
+
+
+def _read_text(path: Path) -> str:
+    """Reads no more of a file than a genotype can need."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_TEXT_BYTES + 1)
+    except FileNotFoundError:
+        raise GenotypeError("there is no such file. Let the search finish an epoch, or name another.") from None
+    except OSError as error:
+        raise GenotypeError(f"it cannot be read ({error.strerror}). Check the path and its permissions.") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise GenotypeError("it is no UTF-8 text. Expected a genotype as JSON or as a Genotype(...) literal.") from None
+
+
+def _check_size(text: str) -> None:
+    if len(text) > MAX_TEXT_BYTES:
+        raise GenotypeError(f"longer than {MAX_TEXT_BYTES:,} characters: this is no genotype.")
+
+
+def _item_lines(items: Iterable[GenotypeItem]) -> str:
+    return ",\n    ".join(json.dumps({"op": item.op, "to": item.to, "from": item.source}) for item in items)
+
+
+def _list(nodes: Iterable[int]) -> str:
+    return json.dumps(list(nodes))
+
+
+def _intersection(nodes: Iterable[int], existing: Sequence[int]) -> tuple[int, ...]:
+    return tuple(node for node in nodes if node in existing)
+
+
+def _brief(value: Any) -> str:
+    return reprlib.repr(value)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}..."
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError | MemoryError):
+        return "nested too deeply"
+    return str(error)

@@ -1,0 +1,107 @@
+"""What a search records after each epoch: a row of numbers, and the alphas."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fairdarts_tf.genotypes import Genotype
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "search_loss",
+    "search_accuracy",
+    "zero_one",
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+    "operations_on",
+    "operations_off",
+    "operations_undecided",
+    "normal_above_threshold",
+    "reduce_above_threshold",
+    "normal_skips",
+    "reduce_skips",
+)
+"""Columns of history.csv.
+
+``epoch`` counts from 1. Losses and accuracies are means over the epoch, on each half, in training mode. An operation is
+on if its mixing weight reaches the threshold, off if it is at most one minus the threshold. Skips are those of the
+genotype that the run's method derives after the epoch; a cell that would be empty has none.
+"""
+
+Row = dict[str, float | int | None]
+
+
+@dataclasses.dataclass
+class History:
+    """Rows and alphas of all epochs so far."""
+
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    alphas: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
+
+    def append(self, row: Row, alphas: Mapping[str, np.ndarray]) -> None:
+        """Records an epoch: its row, and its alphas by kind of cell, (edges, operations)."""
+        self.rows.append({column: row.get(column) for column in COLUMNS})
+        self.alphas.append({kind: np.asarray(table, np.float32) for kind, table in alphas.items()})
+
+    def csv(self) -> str:
+        """Returns the rows as CSV with a header; what an epoch did not measure is empty."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([{column: _format(value) for column, value in row.items()} for row in self.rows])
+        return text.getvalue()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns ``epoch`` (epochs,) and, by kind of cell, the raw alphas (epochs, edges, operations), float32."""
+        kinds = self.alphas[0] if self.alphas else ()
+        tables = {kind: np.stack([alphas[kind] for alphas in self.alphas]) for kind in kinds}
+        return tables | {"epoch": np.arange(1, len(self.rows) + 1, dtype=np.int64)}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns all of it as arrays that `from_arrays` reads."""
+        return self.arrays() | {"rows": np.frombuffer(json.dumps(self.rows).encode(), np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> History:
+        """Reads what `to_arrays` returned."""
+        rows = json.loads(bytes(arrays["rows"]).decode())
+        kinds = [name for name in arrays if name not in ("rows", "epoch")]
+        alphas = [{kind: arrays[kind][epoch] for kind in kinds} for epoch in range(len(rows))]
+        return cls(rows, alphas)
+
+
+def count_operations(
+    mixing_weights: Mapping[str, np.ndarray], operations: Sequence[str], threshold: float, genotype: Genotype | None
+) -> Row:
+    """Counts what the columns of a row say of the alphas.
+
+    Args:
+        mixing_weights: By kind of cell, (edges, operations).
+        operations: Names of the columns.
+        threshold: The least mixing weight of an operation that is on.
+        genotype: What is derived at this epoch, or None if nothing can be.
+    """
+    flat = np.concatenate([np.ravel(table) for table in mixing_weights.values()])
+    on = int(np.sum(flat >= threshold))
+    off = int(np.sum((flat <= 1 - threshold) & (flat < threshold)))
+    counts: Row = {"operations_on": on, "operations_off": off, "operations_undecided": flat.size - on - off}
+    for kind, table in mixing_weights.items():
+        counts[f"{kind}_above_threshold"] = int(np.sum(table >= threshold))
+        items = getattr(genotype, kind) if genotype else ()
+        counts[f"{kind}_skips"] = sum(item.op == "skip_connect" for item in items)
+    return counts
+
+
+def _format(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, int) else f"{value:.9g}"

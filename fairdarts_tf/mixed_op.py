@@ -1,0 +1,73 @@
+"""The mixed operation: the sum of all candidate operations, each times its mixing weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from fairdarts_tf.operations import operation
+
+
+@keras.saving.register_keras_serializable("fairdarts_tf")
+class MixedOp(keras.layers.Layer):
+    """Computes ``sum over o of weight[e, o] * o(x)`` on each edge e that leaves one state (FairDARTS, equation 5).
+
+    Nothing is normalised over operations or edges; whether the weights compete is the relaxation's matter. With
+    ``edges=1`` this is the mixed operation of the papers. The weights enter as the scale of each operation's last
+    BatchNorm, which has no scale of its own: the product costs no pass over memory, and the gradient of a weight falls
+    out of BatchNorm's.
+
+    Args:
+        operations: Names of the candidate operations, in the order of the weights' columns.
+        edges: The number of edges that leave the state. Defaults to 1.
+        stride: The stride of all operations: 1 or 2. Defaults to 1.
+    """
+
+    def __init__(self, operations: Sequence[str], edges: int = 1, stride: int = 1, **kwargs: object) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.operations = tuple(operations)
+        self.edges = edges
+        self.stride = stride
+        self.candidates = [
+            operation(name, edges=edges, stride=stride, dtype=self.dtype_policy) for name in self.operations
+        ]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Builds the candidates for states (batch, height, width, channels)."""
+        for candidate in self.candidates:
+            candidate.build(tuple(input_shape))
+
+    def call(self, inputs: tf.Tensor, weights: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
+        """Mixes the candidates on each edge.
+
+        Args:
+            inputs: The state, (batch, height, width, channels).
+            weights: Mixing weights, (edges, operations).
+            training: Whether BatchNorm uses the batch's statistics.
+
+        Returns:
+            A list of one tensor an edge, (batch, ceil(height / stride), ceil(width / stride), channels).
+        """
+        scales = self._scales(weights, channels=inputs.shape[-1])
+        activated = tf.nn.relu(inputs)
+        outputs = [
+            candidate(inputs, scales=[row[column] for row in scales], activated=activated, training=training)
+            for column, candidate in enumerate(self.candidates)
+        ]
+        return [tf.add_n(list(terms)) for terms in zip(*outputs, strict=True)]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
+        """Returns the shape of each edge's output."""
+        return self.candidates[0].compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"operations": self.operations, "edges": self.edges, "stride": self.stride}
+
+    def _scales(self, weights: tf.Tensor, channels: int) -> list[list[tf.Tensor]]:
+        """Returns a (channels,) vector for each edge and operation, cut from one table."""
+        shape = [self.edges, len(self.operations), channels]
+        table = tf.broadcast_to(tf.convert_to_tensor(weights)[..., tf.newaxis], shape)
+        return [tf.unstack(row) for row in tf.unstack(table)]

@@ -1,0 +1,152 @@
+"""Batch normalisation with the statistics of the reference.
+
+TensorFlow's fused operation does the arithmetic: it is several times faster on a CPU than moments and products, and the
+variance that it hands to the running average is the unbiased one, as PyTorch's is. Keras' own layer averages the biased
+one. The fused operation has no float64 version; there the same formula is written out.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+EPSILON = 1e-5
+MOMENTUM = 0.9
+
+
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalisation of several tensors of one shape, each with statistics of its own.
+
+    A mixed operation computes one tensor for each edge. Their statistics lie in one variable, one row for each edge, so
+    that a supernet has few variables, and one assignment updates all rows. With ``rows=1`` this is the usual layer.
+
+    Args:
+        rows: How many tensors it normalises, each by its own statistics. Defaults to 1.
+        affine: Whether each row has a learned scale (gamma) and offset (beta). A supernet's have none but its stem's,
+            so that they cannot undo the mixing weights. Defaults to False.
+        momentum: The share of the old value in the running average. Defaults to 0.9.
+        epsilon: Added to the variance. Defaults to 1e-5.
+    """
+
+    def __init__(
+        self,
+        rows: int = 1,
+        affine: bool = False,
+        momentum: float = MOMENTUM,
+        epsilon: float = EPSILON,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.rows = rows
+        self.affine = affine
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
+        """Creates the running statistics, and gamma and beta if the layer is affine: each (rows, channels)."""
+        shape = (self.rows, input_shape[0][-1])
+        self.moving_mean = self._statistic("moving_mean", shape, "zeros")
+        self.moving_variance = self._statistic("moving_variance", shape, "ones")
+        if self.affine:
+            dtype = self._statistics_dtype()
+            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", dtype=dtype, autocast=False)
+            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", dtype=dtype, autocast=False)
+
+    def call(
+        self, inputs: list[tf.Tensor], scales: list[tf.Tensor] | None = None, training: bool | None = None
+    ) -> list[tf.Tensor]:
+        """Normalises each tensor by the statistics of its row.
+
+        Args:
+            inputs: `rows` tensors (batch, height, width, channels).
+            scales: One (channels,) vector a tensor that multiplies the normalised values, or None for 1. A mixed
+                operation passes its mixing weights here: the product then costs nothing, nor does its gradient.
+            training: Whether to use the batch's statistics and to update the running ones.
+
+        Returns:
+            `rows` tensors like the inputs.
+        """
+        dtype = self._statistics_dtype()
+        ones = tf.ones([inputs[0].shape[-1]], dtype)
+        gammas = tf.unstack(tf.convert_to_tensor(self.gamma)) if self.affine else [ones] * self.rows
+        betas = tf.unstack(tf.convert_to_tensor(self.beta)) if self.affine else [ones * 0] * self.rows
+        if scales is not None:
+            scales = [tf.cast(scale, dtype) for scale in scales]
+            gammas = [gamma * scale for gamma, scale in zip(gammas, scales, strict=True)] if self.affine else scales
+            betas = [beta * scale for beta, scale in zip(betas, scales, strict=True)] if self.affine else betas
+        if not training:
+            means = tf.unstack(tf.convert_to_tensor(self.moving_mean))
+            variances = tf.unstack(tf.convert_to_tensor(self.moving_variance))
+            return [
+                self._normalize(x, gamma, beta, mean, variance)
+                for x, gamma, beta, mean, variance in zip(inputs, gammas, betas, means, variances, strict=True)
+            ]
+        outputs, means, variances = zip(
+            *[self._normalize_batch(x, gamma, beta) for x, gamma, beta in zip(inputs, gammas, betas, strict=True)],
+            strict=True,
+        )
+        self._update(self.moving_mean, means)
+        self._update(self.moving_variance, variances)
+        return list(outputs)
+
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:
+        """Returns the shapes of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {
+            "rows": self.rows,
+            "affine": self.affine,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }
+
+    def _statistics_dtype(self) -> str:
+        """Statistics and affine weights never fall below float32, whatever the layer computes in."""
+        return "float64" if self.variable_dtype == "float64" else "float32"
+
+    def _statistic(self, name: str, shape: tuple[int, ...], initializer: str) -> keras.Variable:
+        """Creates a running statistic that every replica updates by itself; a reader sees the replicas' mean."""
+        with keras.name_scope(self.name, caller=self):
+            return keras.Variable(
+                keras.initializers.get(initializer),
+                shape=shape,
+                dtype=self._statistics_dtype(),
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
+                synchronization="on_read",
+                name=name,
+            )
+
+    def _normalize(
+        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor
+    ) -> tf.Tensor:
+        if x.dtype == tf.float64:
+            return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=self.epsilon, is_training=False
+        ).y
+
+    def _normalize_batch(
+        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the normalised tensor, the batch's mean and its unbiased variance."""
+        if x.dtype == tf.float64:
+            mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+            count = tf.cast(tf.size(x) / tf.size(mean), tf.float64)
+            unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+            return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), mean, unbiased
+        empty = tf.zeros([0], tf.float32)
+        result = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=empty, variance=empty, epsilon=self.epsilon, is_training=True
+        )
+        return result.y, result.batch_mean, result.batch_variance
+
+    def _update(self, statistic: keras.Variable, batch_values: tuple[tf.Tensor, ...]) -> None:
+        old = tf.convert_to_tensor(statistic)
+        statistic.assign(old + (tf.stack(batch_values) - old) * (1.0 - self.momentum))
+
+
+keras.saving.register_keras_serializable("fairdarts_tf")(BatchNormalization)

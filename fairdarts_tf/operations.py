@@ -1,0 +1,374 @@
+"""The candidate operations of a cell, as Keras layers.
+
+An operation layer computes one operation on all edges that leave one state. The edges read the same tensor, so what
+does not depend on their weights (a ReLU, a pooling) is computed once, and their kernels lie in one variable with the
+edge as its first axis: a supernet then has few variables and a short graph. With ``edges=1``, the default, a layer is
+the plain operation of one edge.
+
+Sources: DARTS (Liu et al., ICLR 2019), section 3.1 and its code; FairDARTS (Chu et al., ECCV 2020), section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from fairdarts_tf import convolutions
+from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.initializers import FanInUniform
+from fairdarts_tf.normalization import BatchNormalization
+
+
+class Operation(keras.layers.Layer):
+    """One candidate operation on the edges that leave one state.
+
+    Args:
+        edges: The number of edges. Defaults to 1.
+        stride: 1, or 2 on the edges from a reduction cell's inputs. Defaults to 1.
+        affine: Whether BatchNorm has a learned scale and offset: no in a supernet, yes in a final network. Defaults to
+            False.
+
+    Call arguments:
+        inputs: The state, (batch, height, width, channels).
+        scales: One (channels,) vector an edge that multiplies the edge's output, or None for 1.
+        activated: ReLU of ``inputs``, where the caller has it already.
+        training: Whether BatchNorm uses the batch's statistics.
+
+    Returns:
+        A list of one tensor an edge, (batch, ceil(height / stride), ceil(width / stride), channels).
+    """
+
+    def __init__(self, edges: int = 1, stride: int = 1, affine: bool = False, **kwargs: object) -> None:
+        super().__init__(autocast=False, **kwargs)
+        if edges < 1 or stride not in (1, 2):
+            raise ConfigurationError(
+                f"an operation needs at least 1 edge and stride 1 or 2, but got {edges} edges and stride {stride}."
+            )
+        self.edges = edges
+        self.stride = stride
+        self.affine = affine
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
+        """Returns the shape of each edge's output."""
+        batch, height, width, channels = input_shape
+        reduced = [None if side is None else -(-side // self.stride) for side in (height, width)]
+        return [(batch, *reduced, channels)] * self.edges
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"edges": self.edges, "stride": self.stride, "affine": self.affine}
+
+    def _kernels(self, name: str, shape: tuple[int, ...], fan_in: int) -> keras.Variable:
+        """Creates the kernels of all edges: (edges, *shape)."""
+        return self.add_weight(name=name, shape=(self.edges, *shape), initializer=FanInUniform(fan_in))
+
+    def _normalization(self, name: str, channels: int) -> BatchNormalization:
+        """Creates and builds a BatchNorm with one row an edge."""
+        layer = BatchNormalization(rows=self.edges, affine=self.affine, name=name, dtype=self.dtype_policy)
+        layer.build([(None, None, None, channels)] * self.edges)
+        return layer
+
+
+class Zero(Operation):
+    """``none``: no connection. DARTS lets it win probability; no genotype contains it."""
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns zeros for each edge."""
+        return [tf.zeros_like(inputs[:, :: self.stride, :: self.stride])] * self.edges
+
+
+class Pooling(Operation):
+    """3x3 pooling, followed by BatchNorm in a supernet.
+
+    The final network's pools have none (``normalize=False``).
+
+    Args:
+        kind: ``"max"`` or ``"average"``; an average does not count the padding.
+        normalize: Whether BatchNorm follows. Defaults to True.
+        kwargs: See `Operation`.
+    """
+
+    def __init__(self, kind: str, normalize: bool = True, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        if kind not in _POOLS:
+            raise ConfigurationError(unknown_name("pooling", kind, _POOLS))
+        self.kind = kind
+        self.normalize = normalize
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates BatchNorm."""
+        if self.normalize:
+            self.normalization = self._normalization("normalization", input_shape[-1])
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Pools once, then normalises and scales for each edge."""
+        pooled = [_POOLS[self.kind](inputs, self.stride)] * self.edges
+        if self.normalize:
+            return self.normalization(pooled, scales=scales, training=training)
+        return _multiply(pooled, scales)
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"kind": self.kind, "normalize": self.normalize}
+
+
+class FactorizedReduce(Operation):
+    """Halves an image without dropping pixels of its diagonal: ReLU, two 1x1 convolutions of stride 2, BatchNorm.
+
+    The second convolution reads the image shifted by one pixel; their outputs are concatenated.
+
+    Args:
+        filters: Channels of the output. Defaults to None: as many as the input has.
+        kwargs: See `Operation`; the stride is always 2.
+    """
+
+    def __init__(self, filters: int | None = None, **kwargs: object) -> None:
+        super().__init__(**{"stride": 2} | kwargs)
+        self.filters = filters
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates both kernels of all edges and BatchNorm."""
+        channels = input_shape[-1]
+        filters = self.filters or channels
+        self.kernel_1 = self._kernels("kernel_1", (1, 1, channels, filters // 2), fan_in=channels)
+        self.kernel_2 = self._kernels("kernel_2", (1, 1, channels, filters - filters // 2), fan_in=channels)
+        self.normalization = self._normalization("normalization", filters)
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns one reduced tensor for each edge."""
+        activated = tf.nn.relu(inputs) if activated is None else activated
+        # An odd side has no last pixel in the shifted image: a zero stands for it.
+        margins = [[0, side % 2] for side in activated.shape[1:3]]
+        even = activated[:, ::2, ::2]
+        odd = tf.pad(activated, [[0, 0], *margins, [0, 0]])[:, 1::2, 1::2]
+        outputs = [
+            tf.concat([convolutions.pointwise(even, kernel_1), convolutions.pointwise(odd, kernel_2)], axis=-1)
+            for kernel_1, kernel_2 in zip(
+                _rows(self.kernel_1, inputs.dtype), _rows(self.kernel_2, inputs.dtype), strict=True
+            )
+        ]
+        return self.normalization(outputs, scales=scales, training=training)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
+        """Returns the shape of each edge's output."""
+        return [(*shape[:-1], self.filters or shape[-1]) for shape in super().compute_output_shape(input_shape)]
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"filters": self.filters}
+
+
+class Identity(Operation):
+    """``skip_connect`` at stride 1: the input itself."""
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns the input, scaled, for each edge."""
+        return _multiply([inputs] * self.edges, scales)
+
+
+class SeparableConvolution(Operation):
+    """Twice: ReLU, depthwise convolution, pointwise convolution, BatchNorm; the stride in the first.
+
+    Args:
+        kernel_size: Side of the depthwise kernel: 3, 5 or 7.
+        kwargs: See `Operation`.
+    """
+
+    def __init__(self, kernel_size: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates both pairs of kernels of all edges and both BatchNorms."""
+        channels, side = input_shape[-1], self.kernel_size
+        self.depthwise_1 = self._kernels("depthwise_1", (side, side, channels, 1), fan_in=side * side)
+        self.pointwise_1 = self._kernels("pointwise_1", (1, 1, channels, channels), fan_in=channels)
+        self.normalization_1 = self._normalization("normalization_1", channels)
+        self.depthwise_2 = self._kernels("depthwise_2", (side, side, channels, 1), fan_in=side * side)
+        self.pointwise_2 = self._kernels("pointwise_2", (1, 1, channels, channels), fan_in=channels)
+        self.normalization_2 = self._normalization("normalization_2", channels)
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns one tensor for each edge."""
+        activated = tf.nn.relu(inputs) if activated is None else activated
+        outputs = [
+            convolutions.pointwise(convolutions.depthwise(activated, depthwise, self.stride), pointwise)
+            for depthwise, pointwise in zip(
+                _rows(self.depthwise_1, inputs.dtype), _rows(self.pointwise_1, inputs.dtype), strict=True
+            )
+        ]
+        outputs = self.normalization_1(outputs, training=training)
+        outputs = [
+            convolutions.pointwise(convolutions.depthwise(tf.nn.relu(x), depthwise), pointwise)
+            for x, depthwise, pointwise in zip(
+                outputs, _rows(self.depthwise_2, inputs.dtype), _rows(self.pointwise_2, inputs.dtype), strict=True
+            )
+        ]
+        return self.normalization_2(outputs, scales=scales, training=training)
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"kernel_size": self.kernel_size}
+
+
+class DilatedConvolution(Operation):
+    """ReLU, depthwise convolution of dilation 2, pointwise convolution, BatchNorm.
+
+    Args:
+        kernel_size: Side of the depthwise kernel, 3 or 5: it spans 5 or 9 pixels.
+        kwargs: See `Operation`.
+    """
+
+    def __init__(self, kernel_size: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the kernels of all edges and BatchNorm."""
+        channels, side = input_shape[-1], self.kernel_size
+        self.depthwise = self._kernels("depthwise", (side, side, channels, 1), fan_in=side * side)
+        self.pointwise = self._kernels("pointwise", (1, 1, channels, channels), fan_in=channels)
+        self.normalization = self._normalization("normalization", channels)
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns one tensor for each edge."""
+        activated = tf.nn.relu(inputs) if activated is None else activated
+        outputs = [
+            convolutions.pointwise(convolutions.depthwise(activated, depthwise, self.stride, dilation=2), pointwise)
+            for depthwise, pointwise in zip(
+                _rows(self.depthwise, inputs.dtype), _rows(self.pointwise, inputs.dtype), strict=True
+            )
+        ]
+        return self.normalization(outputs, scales=scales, training=training)
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"kernel_size": self.kernel_size}
+
+
+class FactorizedConvolution(Operation):
+    """``conv_7x1_1x7``: ReLU, a 1x7 and a 7x1 convolution, BatchNorm; each stride along its own kernel."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates both kernels of all edges and BatchNorm."""
+        channels = input_shape[-1]
+        self.kernel_1x7 = self._kernels("kernel_1x7", (1, 7, channels, channels), fan_in=7 * channels)
+        self.kernel_7x1 = self._kernels("kernel_7x1", (7, 1, channels, channels), fan_in=7 * channels)
+        self.normalization = self._normalization("normalization", channels)
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        scales: list[tf.Tensor] | None = None,
+        activated: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns one tensor for each edge."""
+        activated = tf.nn.relu(inputs) if activated is None else activated
+        outputs = [
+            convolutions.convolution(
+                convolutions.convolution(activated, kernel_1x7, (1, self.stride)), kernel_7x1, (self.stride, 1)
+            )
+            for kernel_1x7, kernel_7x1 in zip(
+                _rows(self.kernel_1x7, inputs.dtype), _rows(self.kernel_7x1, inputs.dtype), strict=True
+            )
+        ]
+        return self.normalization(outputs, scales=scales, training=training)
+
+
+def skip_connect(stride: int = 1, **kwargs: object) -> Operation:
+    """Returns ``skip_connect``: the identity at stride 1, a factorized reduction at stride 2."""
+    return FactorizedReduce(**kwargs) if stride == 2 else Identity(stride=stride, **kwargs)
+
+
+OPERATIONS: dict[str, Callable[..., Operation]] = {
+    "none": Zero,
+    "max_pool_3x3": lambda **kwargs: Pooling("max", **kwargs),
+    "avg_pool_3x3": lambda **kwargs: Pooling("average", **kwargs),
+    "skip_connect": skip_connect,
+    "sep_conv_3x3": lambda **kwargs: SeparableConvolution(3, **kwargs),
+    "sep_conv_5x5": lambda **kwargs: SeparableConvolution(5, **kwargs),
+    "sep_conv_7x7": lambda **kwargs: SeparableConvolution(7, **kwargs),
+    "dil_conv_3x3": lambda **kwargs: DilatedConvolution(3, **kwargs),
+    "dil_conv_5x5": lambda **kwargs: DilatedConvolution(5, **kwargs),
+    "conv_7x1_1x7": FactorizedConvolution,
+}
+"""Every operation by the name that genotypes use. A new one is a class above and a line here."""
+
+
+def operation(name: str, **kwargs: object) -> Operation:
+    """Returns a new layer for the operation called ``name``.
+
+    Args:
+        name: A key of `OPERATIONS`.
+        kwargs: See `Operation`.
+
+    Raises:
+        ConfigurationError: When there is no such operation.
+    """
+    if name not in OPERATIONS:
+        raise ConfigurationError(unknown_name("operation", name, OPERATIONS))
+    return OPERATIONS[name](name=name, **kwargs)
+
+
+_POOLS = {"max": convolutions.max_pool_3x3, "average": convolutions.average_pool_3x3}
+
+for _layer in (
+    Zero,
+    Pooling,
+    FactorizedReduce,
+    Identity,
+    SeparableConvolution,
+    DilatedConvolution,
+    FactorizedConvolution,
+):
+    keras.saving.register_keras_serializable("fairdarts_tf")(_layer)
+
+
+def _rows(kernels: keras.Variable, dtype: tf.DType) -> list[tf.Tensor]:
+    """Returns one kernel an edge, in the dtype of the images; the variable is read once."""
+    return tf.unstack(tf.cast(tf.convert_to_tensor(kernels), dtype))
+
+
+def _multiply(tensors: list[tf.Tensor], scales: list[tf.Tensor] | None) -> list[tf.Tensor]:
+    if scales is None:
+        return tensors
+    return [x * tf.cast(scale, x.dtype) for x, scale in zip(tensors, scales, strict=True)]

@@ -1,0 +1,165 @@
+"""The update rules of the reference: reduce, clip, add the decay, step.
+
+They differ from Keras' rules of the same names where PyTorch does:
+
+- the decay is coupled: ``decay * value`` joins the gradient, after clipping, and so enters momentum and moments;
+- clipping acts on the gradient summed over all replicas, not on each replica's part;
+- the momentum of SGD is a running sum of gradients, multiplied by the learning rate of the day, whereas Keras' holds
+  past learning rates: they part when the rate changes;
+- epsilon of Adam is added after the bias correction.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+class ReferenceOptimizer(keras.optimizers.Optimizer):
+    """Reduces gradients over replicas, clips their global norm, and adds the coupled decay.
+
+    Args:
+        learning_rate: Rate of a step, or a schedule.
+        decay: Added to the gradient, times the value. Defaults to 0.
+        max_norm: The global norm that gradients are clipped to, before the decay. Defaults to None: no clipping.
+    """
+
+    def __init__(
+        self, learning_rate: float, decay: float = 0.0, max_norm: float | None = None, **kwargs: object
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.decay = decay
+        self.max_norm = max_norm
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Adds the decay and applies the rule to one variable."""
+        self._apply_rule(
+            gradient + tf.cast(self.decay, variable.dtype) * variable, variable, tf.cast(learning_rate, variable.dtype)
+        )
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this optimizer."""
+        return super().get_config() | {"decay": self.decay, "max_norm": self.max_norm}
+
+    def _all_reduce_sum_gradients(
+        self, grads_and_vars: list[tuple[tf.Tensor, tf.Variable]]
+    ) -> list[tuple[tf.Tensor, tf.Variable]]:
+        """Sums over replicas, as Keras does at this point, and only then clips."""
+        gradients, variables = zip(*super()._all_reduce_sum_gradients(grads_and_vars), strict=True)
+        return list(zip(clip_by_global_norm(gradients, self.max_norm), variables, strict=True))
+
+    def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable("fairdarts_tf")
+class MomentumSGD(ReferenceOptimizer):
+    """Stochastic gradient descent whose momentum sums gradients, as PyTorch's.
+
+    ``velocity = momentum * velocity + gradient; variable -= learning_rate * velocity``
+
+    Args:
+        learning_rate: Defaults to 0.005, FairDARTS' (the published cells: 0.0025; DARTS: 0.025).
+        momentum: Defaults to 0.9.
+        decay: Defaults to 3e-4.
+        max_norm: Defaults to 5.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.005,
+        momentum: float = 0.9,
+        decay: float = 3e-4,
+        max_norm: float | None = 5.0,
+        name: str = "momentum_sgd",
+        **kwargs: object,
+    ) -> None:
+        super().__init__(learning_rate, decay, max_norm, name=name, **kwargs)
+        self.momentum = momentum
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Creates the velocities of the variables."""
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "velocity")
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this optimizer."""
+        return super().get_config() | {"momentum": self.momentum}
+
+    def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        velocity = self._velocities[self._get_variable_index(variable)]
+        new_velocity = tf.cast(self.momentum, variable.dtype) * velocity + gradient
+        self.assign(velocity, new_velocity)
+        self.assign_sub(variable, learning_rate * new_velocity)
+
+
+@keras.saving.register_keras_serializable("fairdarts_tf")
+class ReferenceAdam(ReferenceOptimizer):
+    """Adam with its epsilon after the bias correction, as PyTorch's.
+
+    ``variable -= learning_rate * m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon)``
+
+    Args:
+        learning_rate: Defaults to 3e-3, FairDARTS' rate of the alphas (DARTS: 3e-4).
+        beta_1: Defaults to 0.9 (DARTS: 0.5).
+        beta_2: Defaults to 0.999.
+        epsilon: Defaults to 1e-8.
+        decay: Defaults to 1e-3.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 3e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        decay: float = 1e-3,
+        max_norm: float | None = None,
+        name: str = "reference_adam",
+        **kwargs: object,
+    ) -> None:
+        super().__init__(learning_rate, decay, max_norm, name=name, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Creates the first and second moments of the variables."""
+        if self.built:
+            return
+        super().build(variables)
+        self._first, self._second = self.add_optimizer_variables(variables, ["first_moment", "second_moment"])
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this optimizer."""
+        return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+    def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        dtype = variable.dtype
+        index = self._get_variable_index(variable)
+        first, second = self._first[index], self._second[index]
+        beta_1, beta_2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
+        step = tf.cast(self.iterations + 1, dtype)
+        new_first = beta_1 * first + (1 - beta_1) * gradient
+        new_second = beta_2 * second + (1 - beta_2) * tf.square(gradient)
+        self.assign(first, new_first)
+        self.assign(second, new_second)
+        mean = new_first / (1 - tf.pow(beta_1, step))
+        deviation = tf.sqrt(new_second / (1 - tf.pow(beta_2, step)))
+        self.assign_sub(variable, learning_rate * mean / (deviation + tf.cast(self.epsilon, dtype)))
+
+
+def clip_by_global_norm(gradients: tuple[tf.Tensor, ...], max_norm: float | None) -> tuple[tf.Tensor, ...]:
+    """Scales gradients down so that their common norm is at most ``max_norm``, as PyTorch's ``clip_grad_norm_``.
+
+    Args:
+        gradients: Tensors of any shapes.
+        max_norm: The bound, or None to leave them alone.
+    """
+    if max_norm is None:
+        return gradients
+    norm = tf.linalg.global_norm(gradients)
+    scale = tf.minimum(tf.cast(max_norm, norm.dtype) / (norm + 1e-6), 1.0)
+    return tuple(gradient * scale for gradient in gradients)

@@ -1,0 +1,74 @@
+"""Relaxations: from alphas to the mixing weights of a mixed operation.
+
+DARTS takes the softmax over the operations of an edge: what one gains the others lose. FairDARTS takes a sigmoid of
+each, so that operations do not compete (FairDARTS, section 3.2).
+
+Each relaxation has two forms of one formula: of tensors, for the search, and of arrays in float64, for what reads a
+search's files and must not wait for TensorFlow to load.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from fairdarts_tf.errors import ConfigurationError, unknown_name
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Relaxation(Protocol):
+    """A function of alphas (..., edges, operations) to mixing weights of the same shape, in [0, 1]."""
+
+    def of_tensor(self, alphas: tf.Tensor) -> tf.Tensor:
+        """Returns the mixing weights, differentiable in the alphas."""
+
+    def of_array(self, alphas: np.ndarray) -> np.ndarray:
+        """Returns the mixing weights in float64."""
+
+
+class Sigmoid:
+    """The logistic function of each alpha (FairDARTS): operations do not compete."""
+
+    def of_tensor(self, alphas: tf.Tensor) -> tf.Tensor:
+        """Returns the mixing weights, differentiable in the alphas."""
+        from keras import ops
+
+        return ops.sigmoid(alphas)
+
+    def of_array(self, alphas: np.ndarray) -> np.ndarray:
+        """Returns the mixing weights in float64."""
+        return np.exp(-np.logaddexp(0.0, -np.asarray(alphas, np.float64)))
+
+
+class Softmax:
+    """The softmax over an edge's operations (DARTS): what one gains the others lose."""
+
+    def of_tensor(self, alphas: tf.Tensor) -> tf.Tensor:
+        """Returns the mixing weights, differentiable in the alphas."""
+        from keras import ops
+
+        return ops.softmax(alphas, axis=-1)
+
+    def of_array(self, alphas: np.ndarray) -> np.ndarray:
+        """Returns the mixing weights in float64."""
+        alphas = np.asarray(alphas, np.float64)
+        powers = np.exp(alphas - alphas.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+
+RELAXATIONS: dict[str, Relaxation] = {"sigmoid": Sigmoid(), "softmax": Softmax()}
+"""Every relaxation by name. A new one is a class above and a line here."""
+
+
+def relaxation(name: str) -> Relaxation:
+    """Returns the relaxation called ``name``.
+
+    Raises:
+        ConfigurationError: When there is no such relaxation.
+    """
+    if name not in RELAXATIONS:
+        raise ConfigurationError(unknown_name("relaxation", name, RELAXATIONS))
+    return RELAXATIONS[name]

@@ -1,0 +1,138 @@
+"""A run's directory: which files a search leaves, and whether a start may go on in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fairdarts_tf.errors import RunError
+from fairdarts_tf.files import write_atomically, write_text_atomically
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.history import History
+
+FREE_TO_CHANGE = frozenset({"workdir", "data_dir", "download", "strategy", "checkpoint_steps", "xla"})
+"""Settings that do not change what a run computes: a restart may have others."""
+
+
+MAX_FLAGS_BYTES = 1_000_000
+
+
+class Run:
+    """The files of one search.
+
+    Attributes:
+        workdir: The directory.
+        checkpoints: Its directory of checkpoints.
+        tensorboard: Its directory of event files.
+    """
+
+    def __init__(self, workdir: str | os.PathLike[str]) -> None:
+        self.workdir = Path(workdir)
+        self.checkpoints = self.workdir / "checkpoints"
+        self.tensorboard = self.workdir / "tensorboard"
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """Checks, before anything is written, that a search with these settings may start or go on here.
+
+        Args:
+            settings: Every setting as text, by its flag's name.
+
+        Raises:
+            RunError: When the directory holds a run with other settings, or something that is no run.
+        """
+        recorded = self.settings()
+        if recorded is not None:
+            self._refuse_contradictions(recorded, settings)
+        elif self.workdir.exists():
+            self._refuse_foreign_files()
+
+    def open(self, settings: Mapping[str, str]) -> None:
+        """Makes the directory and writes the settings to its ``flags.txt``, unless they are there.
+
+        Raises:
+            RunError: When `check` refuses, or the directory cannot be written.
+        """
+        self.check(settings)
+        lines = "".join(f"--{name}={value}\n" for name, value in ({"workdir": str(self.workdir)} | settings).items())
+        try:
+            self.workdir.mkdir(parents=True, exist_ok=True)
+            if self.settings() is None:
+                write_text_atomically(self.workdir / "flags.txt", lines)
+        except OSError as error:
+            raise self.cannot_write(error) from error
+
+    def cannot_write(self, error: OSError) -> RunError:
+        """Returns what to raise where the directory cannot be written."""
+        return RunError(
+            f"cannot write to --workdir={self.workdir}: {error.strerror or error}. Name a directory that can be "
+            "written, on a disk with free space; what the run saved before is intact."
+        )
+
+    def settings(self) -> dict[str, str] | None:
+        """Returns the settings in ``flags.txt``, or None where there is no such file.
+
+        Raises:
+            RunError: When the file is no list of flags.
+        """
+        path = self.workdir / "flags.txt"
+        try:
+            with open(path, "rb") as file:
+                content = file.read(MAX_FLAGS_BYTES + 1)
+            lines = content.decode("utf-8").splitlines()
+        except FileNotFoundError:
+            return None
+        except NotADirectoryError as error:
+            raise self.cannot_write(error) from error
+        except UnicodeDecodeError as error:
+            raise RunError(f"{path} is not a text file. Restore it, or start in another --workdir.") from error
+        if len(content) > MAX_FLAGS_BYTES:
+            raise RunError(f"{path} is too large for a list of flags. Restore it, or start in another --workdir.")
+        settings = {}
+        for line in filter(_is_flag, lines):
+            name, equals, value = line.strip().removeprefix("--").partition("=")
+            if not line.strip().startswith("--"):
+                raise RunError(f"{path} has the line {line!r}, which is no flag. Mend it, or start elsewhere.")
+            negated = not equals and name.startswith("no")
+            settings[name.removeprefix("no") if negated else name] = value if equals else str(not negated).lower()
+        return settings
+
+    def write_epoch(self, history: History, genotype: Genotype | None) -> None:
+        """Writes history, alphas and genotype as they stand after an epoch."""
+        write_text_atomically(self.workdir / "history.csv", history.csv())
+        write_atomically(self.workdir / "history.npz", lambda file: np.savez_compressed(file, **history.arrays()))
+        if history.alphas:
+            write_atomically(self.workdir / "alphas.npz", lambda file: np.savez(file, **history.alphas[-1]))
+        if genotype is None:
+            (self.workdir / "genotype.json").unlink(missing_ok=True)
+        else:
+            genotype.save(self.workdir / "genotype.json")
+
+    def _refuse_foreign_files(self) -> None:
+        if not self.workdir.is_dir():
+            raise RunError(f"--workdir={self.workdir} is a file. Name a directory.")
+        left = sorted(path.name for path in self.workdir.iterdir() if not path.name.startswith("."))
+        if left:
+            raise RunError(
+                f"--workdir={self.workdir} holds {left[0]!r} but no flags.txt, so it is no run of this program. Name a "
+                "new or an empty directory."
+            )
+
+    def _refuse_contradictions(self, recorded: Mapping[str, str], settings: Mapping[str, str]) -> None:
+        differences = [
+            f"--{name}={settings[name]} (the run has {recorded.get(name, 'no such flag')})"
+            for name in settings
+            if name not in FREE_TO_CHANGE and recorded.get(name) != settings[name]
+        ]
+        if differences:
+            raise RunError(
+                f"--workdir={self.workdir} holds a run with other settings: {', '.join(differences)}. Start it again "
+                f"with its own (--flagfile={self.workdir / 'flags.txt'}), or name another --workdir."
+            )
+
+
+def _is_flag(line: str) -> bool:
+    """Returns whether a line of a flagfile is neither blank nor a comment."""
+    return bool(line.strip()) and not line.strip().startswith(("#", "//"))

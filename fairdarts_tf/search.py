@@ -1,0 +1,194 @@
+"""The bilevel search: alphas on one half of the training set, weights on the other, in alternation.
+
+One step first updates the alphas by the gradient of the loss on a batch of the search half, taken at the current
+weights (first order), then the weights by the gradient on a batch of the training half (DARTS, section 2.3, with
+xi = 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fairdarts_tf.losses import zero_one_loss
+
+Batch = tuple[tf.Tensor, tf.Tensor]
+"""Images (batch, height, width, channels) and labels (batch,)."""
+
+
+class Search(keras.Model):
+    """A supernet under bilevel search, to be driven by `fit`.
+
+    `compile` takes both optimizers and builds each on its own variables, within the scope of the strategy that the
+    search was made in: unbuilt optimizers lose their state at a restart.
+
+    Args:
+        supernet: A built supernet with `alphas`, `network_weights` and `mixing_weights`.
+
+    Attributes:
+        updates_alphas: Whether a step updates the alphas; False during a warm-up. Call
+            `make_train_function(force=True)` after a change.
+    """
+
+    def __init__(self, supernet: keras.Model, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.supernet = supernet
+        self.updates_alphas = True
+        self._means = {
+            name: keras.metrics.Mean(name=name, dtype="float32")
+            for name in ("train_loss", "train_accuracy", "search_loss", "search_accuracy", "zero_one")
+        }
+        self.built = True
+
+    def compile(
+        self,
+        weight_optimizer: keras.optimizers.Optimizer,
+        alpha_optimizer: keras.optimizers.Optimizer,
+        zero_one: str = "l2",
+        zero_one_weight: float = 10.0,
+        jit_compile: bool = False,
+        **kwargs: object,
+    ) -> None:
+        """Prepares the search.
+
+        Args:
+            weight_optimizer: For the weights of the network.
+            alpha_optimizer: For the alphas.
+            zero_one: Name of the zero-one loss: ``"l2"``, ``"l1"`` or ``"none"``. Defaults to ``"l2"``.
+            zero_one_weight: Its weight beside the cross-entropy. Defaults to 10.
+            jit_compile: Whether XLA compiles the step. Defaults to False.
+            kwargs: Of `keras.Model.compile`.
+
+        Raises:
+            ConfigurationError: When there is no such zero-one loss.
+        """
+        super().compile(optimizer=weight_optimizer, jit_compile=jit_compile, **kwargs)
+        self.alpha_optimizer = alpha_optimizer
+        self.zero_one = zero_one_loss(zero_one)
+        self.zero_one_weight = zero_one_weight
+        with self.distribute_strategy.scope():
+            weight_optimizer.build(self.supernet.network_weights)
+            alpha_optimizer.build(list(self.supernet.alphas.values()))
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What a step reports, averaged over an epoch."""
+        return list(self._means.values())
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Returns the supernet's logits."""
+        return self.supernet(images, training=training)
+
+    def train_step(self, data: tuple[Batch, Batch]) -> dict[str, tf.Tensor]:
+        """Updates the alphas once, then the weights.
+
+        Args:
+            data: A batch of the training half and one of the search half.
+
+        Returns:
+            The running means of the metrics.
+        """
+        training_batch, search_batch = data
+        if self.updates_alphas:
+            self.alpha_optimizer.apply(self.alpha_gradients(search_batch), self._alpha_tables)
+        self.optimizer.apply(self.weight_gradients(training_batch), self.supernet.network_weights)
+        return self.get_metrics_result()
+
+    def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Measures loss and accuracy on a batch of the search half, with the running statistics."""
+        images, labels = data
+        self._record("search", labels, self.supernet(images, training=False))
+        return {name: self._means[name].result() for name in ("search_loss", "search_accuracy")}
+
+    def alpha_gradients(self, batch: Batch) -> list[tf.Tensor]:
+        """Returns this replica's part of the gradients of the search loss in the alphas, table by table.
+
+        The search loss is the mean cross-entropy of the batch plus the weighted zero-one loss (FairDARTS, equation 8).
+        The parts of all replicas sum to the gradient of the whole batch.
+        """
+        images, labels = batch
+        return self._gradients(images, labels, self._alpha_tables, "search", penalty=self._penalty)
+
+    def weight_gradients(self, batch: Batch) -> list[tf.Tensor]:
+        """Returns this replica's part of the gradients of the mean cross-entropy in the network's weights."""
+        images, labels = batch
+        return self._gradients(images, labels, self.supernet.network_weights, "train")
+
+    def alphas(self) -> dict[str, np.ndarray]:
+        """Returns the raw alphas, (edges, operations), by kind of cell."""
+        return {kind: np.array(table.numpy()) for kind, table in self.supernet.alphas.items()}
+
+    def mixing_weights(self) -> dict[str, np.ndarray]:
+        """Returns the relaxed alphas, (edges, operations), by kind of cell."""
+        return {kind: np.array(table) for kind, table in self.supernet.mixing_weights().items()}
+
+    @property
+    def _alpha_tables(self) -> list[keras.Variable]:
+        return list(self.supernet.alphas.values())
+
+    def _gradients(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        variables: list[keras.Variable],
+        half: str,
+        penalty: Callable[[], tf.Tensor] | None = None,
+    ) -> list[tf.Tensor]:
+        """Returns the gradients of mean cross-entropy plus penalty, each divided by the number of replicas.
+
+        Optimizers sum gradients over replicas. What every replica computes in full, as a penalty, must be divided no
+        less than the mean of its part of the batch, or its weight would grow with the number of replicas.
+        """
+        sources = [variable.value for variable in variables]
+        # Only these variables are watched: the other half's gradients would be traced in vain.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            logits = self.supernet(images, training=True)
+            loss = tf.reduce_mean(_cross_entropy(labels, logits))
+            if penalty is not None:
+                loss += tf.cast(penalty(), loss.dtype)
+            loss /= self.distribute_strategy.num_replicas_in_sync
+        self._record(half, labels, logits)
+        return tape.gradient(loss, sources, unconnected_gradients="zero")
+
+    def _penalty(self) -> tf.Tensor:
+        zero_one = self.zero_one(self.supernet.mixing_weights().values())
+        self._means["zero_one"].update_state(zero_one)
+        return self.zero_one_weight * zero_one
+
+    def _record(self, half: str, labels: tf.Tensor, logits: tf.Tensor) -> None:
+        hits = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
+        self._means[f"{half}_loss"].update_state(_cross_entropy(labels, logits))
+        self._means[f"{half}_accuracy"].update_state(hits)
+
+    def _maybe_symbolic_build(self, iterator: object = None, data_batch: object = None) -> None:
+        """Does nothing: all is built, and Keras would take a batch from the data and so shift their order."""
+
+
+class SingleLevelSearch(Search):
+    """Updates alphas and weights together, by one gradient on one batch (DARTS, section 3.1.3, "single-level")."""
+
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Updates alphas and weights by the gradient on one batch.
+
+        Args:
+            data: A batch of the whole training set.
+
+        Returns:
+            The running means of the metrics.
+        """
+        images, labels = data
+        alphas, weights = self._alpha_tables, self.supernet.network_weights
+        gradients = self._gradients(images, labels, alphas + weights, "train", penalty=self._penalty)
+        if self.updates_alphas:
+            self.alpha_optimizer.apply(gradients[: len(alphas)], alphas)
+        self.optimizer.apply(gradients[len(alphas) :], weights)
+        return self.get_metrics_result()
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Returns the cross-entropy of each image, (batch,)."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)

@@ -1,0 +1,238 @@
+"""A whole search, from settings to a genotype, in a directory that it can go on in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fairdarts_tf import data, devices
+from fairdarts_tf.callbacks import ProgressBar, Recorder, StopOnSignal, TensorBoardLog, WarmUp
+from fairdarts_tf.checkpoints import load_latest
+from fairdarts_tf.data import pipeline
+from fairdarts_tf.epoch_report import describe_epoch
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.history import History
+from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
+from fairdarts_tf.runs import Run
+from fairdarts_tf.search import Search, SingleLevelSearch
+from fairdarts_tf.search_state import write_state
+from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.spaces import search_space
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a search came to.
+
+    Attributes:
+        genotype: The genotype that its method derives from the alphas.
+        history: Rows and alphas of all epochs.
+        search: The searched model.
+        stopped_by: The signal that stopped it early, or None; its genotype is None then.
+    """
+
+    genotype: Genotype | None
+    history: History
+    search: Search
+    stopped_by: signal.Signals | None = None
+
+
+def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> SearchResult:
+    """Searches, or goes on with the search that ``workdir`` holds.
+
+    Args:
+        settings: All that decides the search.
+        workdir: The run's directory; made if absent.
+
+    Returns:
+        What was found.
+
+    Raises:
+        FairDartsError: When settings, data or directory are unfit, or at the end no genotype can be derived. What the
+            search has saved until then is intact.
+    """
+    run = Run(workdir)
+    run.check(settings.as_flags())
+    images = data.load_dataset(
+        settings.dataset,
+        "train",
+        data_dir=settings.data_dir or None,
+        download=settings.download,
+        image_size=settings.image_size or None,
+    )
+    batches = _Batches(settings, images)
+    strategy = devices.strategy(settings.strategy, settings.batch_size)
+    search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
+    run.open(settings.as_flags())
+    history, step, metrics, seconds = _resume(run, search, batches.steps_per_epoch)
+
+    signals = StopOnSignal()
+    recorder = Recorder(
+        run,
+        settings,
+        history,
+        derive,
+        batches.steps_per_epoch,
+        step,
+        interrupted=lambda: signals.received is not None,
+        resumed_metrics=metrics,
+        resumed_seconds=seconds,
+    )
+    bar = ProgressBar(settings.epochs * batches.steps_per_epoch, step)
+    recorder.on_epoch += [
+        TensorBoardLog(run),
+        lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype)),
+    ]
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: settings.learning_rate_at(epoch)),
+        WarmUp(settings.warmup_epochs),
+        signals,
+        recorder,
+        bar,
+    ]
+    _fit(search, settings, batches, callbacks, step)
+    bar.close()
+    if signals.received is not None and recorder.step < settings.epochs * batches.steps_per_epoch:
+        return SearchResult(None, history, search, signals.received)
+    recorder.write_files()
+    return SearchResult(derive(search.mixing_weights()), history, search)
+
+
+def build_search(
+    settings: SearchSettings,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    strategy: tf.distribute.Strategy | None = None,
+) -> tuple[Search, object]:
+    """Builds and compiles the search of a supernet.
+
+    Args:
+        settings: All that decides the search.
+        image_shape: (height, width, channels).
+        num_classes: Number of classes.
+        strategy: Defaults to None: the strategy in scope.
+
+    Returns:
+        The search, and a function from mixing weights by kind of cell to a genotype.
+    """
+    space = _space(settings)
+    keras.utils.set_random_seed(settings.seed)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        supernet = space.supernet(
+            image_shape, num_classes, relaxation=settings.relaxation, alpha_noise=settings.alpha_noise, name="supernet"
+        )
+        search = (SingleLevelSearch if settings.single_level else Search)(supernet, name="search")
+        search.compile(
+            MomentumSGD(
+                settings.learning_rate,
+                momentum=settings.momentum,
+                decay=settings.weight_decay,
+                max_norm=settings.gradient_clip or None,
+            ),
+            ReferenceAdam(
+                settings.alpha_learning_rate, beta_1=settings.alpha_beta_1, decay=settings.alpha_weight_decay
+            ),
+            zero_one=settings.zero_one,
+            zero_one_weight=settings.zero_one_weight,
+        )
+
+    def derive(mixing_weights: Mapping[str, np.ndarray]) -> Genotype:
+        return space.derive(mixing_weights, settings.method, settings.threshold)
+
+    return search, derive
+
+
+def _space(settings: SearchSettings) -> object:
+    space = search_space(settings.space)
+    names = {field.name for field in dataclasses.fields(space)}
+    return space(**{name: getattr(settings, name) for name in names})
+
+
+class _Batches:
+    """The pipelines of a search: both halves in lockstep, or all images at a single level."""
+
+    def __init__(self, settings: SearchSettings, images: data.LabelledImages) -> None:
+        self._settings = settings
+        self._images = images
+        self._halves = data.stratified_halves(images.labels, settings.train_portion, settings.seed)
+        mean, std = data.statistics_for(settings.dataset, images.images)
+        size = min(images.image_shape[:2])
+        self._options = {
+            "batch_size": settings.batch_size,
+            "seed": settings.seed,
+            "mean": mean,
+            "std": std,
+            "augmentation": data.Augmentation.suited_to(settings.dataset, size, settings.cutout),
+        }
+        count = len(images) if settings.single_level else min(len(half) for half in self._halves)
+        whole_epoch = pipeline.steps_per_epoch(count, settings.batch_size)
+        if not settings.single_level:
+            whole_epoch = len(self._halves[0]) // settings.batch_size
+        self.steps_per_epoch = settings.steps_per_epoch or whole_epoch
+
+    def starting_at(self, step: int) -> tf.data.Dataset:
+        if self._settings.single_level:
+            indices = np.arange(len(self._images))
+            return pipeline.train_batches(self._images, indices, first_step=step, **self._options)
+        return pipeline.bilevel_batches(self._images, *self._halves, first_step=step, **self._options)
+
+
+def _resume(run: Run, search: Search, steps_per_epoch: int) -> tuple[History, int, list[np.ndarray] | None, float]:
+    """Restores the newest checkpoint, if there is one.
+
+    Returns:
+        The history, the steps done, and for a step within an epoch the metrics' sums and the seconds it took so far.
+    """
+    arrays, passed_over = load_latest(run.checkpoints)
+    for error in passed_over:
+        print(f"warning: {error} Going on from the one before it.", file=sys.stderr)
+    if arrays is None:
+        return History(), 0, None, 0.0
+    write_state(search, _under("state/", arrays))
+    step = int(arrays["step"])
+    within_epoch = step % steps_per_epoch != 0
+    metrics = _under("metrics/", arrays)
+    ordered = [metrics[str(i)] for i in range(len(metrics))]
+    return (
+        History.from_arrays(_under("history/", arrays)),
+        step,
+        ordered if within_epoch else None,
+        float(arrays["seconds_in_epoch"]),
+    )
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def _fit(
+    search: Search,
+    settings: SearchSettings,
+    batches: _Batches,
+    callbacks: list[keras.callbacks.Callback],
+    step: int,
+) -> None:
+    """Runs `fit`, first for the rest of an epoch that was begun before, if there is one, then for the others."""
+    epoch, done = divmod(step, batches.steps_per_epoch)
+    options = {"callbacks": callbacks, "verbose": 0, "shuffle": False}
+    if done:
+        rest = batches.steps_per_epoch - done
+        search.fit(batches.starting_at(step), initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest, **options)
+        epoch += 1
+        if search.stop_training:
+            return
+    if epoch < settings.epochs:
+        search.fit(
+            batches.starting_at(epoch * batches.steps_per_epoch),
+            initial_epoch=epoch,
+            epochs=settings.epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            **options,
+        )

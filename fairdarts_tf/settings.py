@@ -1,0 +1,174 @@
+"""All that decides a search, in one place, with the paper's values as defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
+from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
+from fairdarts_tf.relaxations import RELAXATIONS
+
+STRATEGIES = ("auto", "none", "mirrored")
+ZERO_ONE_NAMES = ("l2", "l1", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """The settings of a search; each field is a flag of the same name.
+
+    Defaults are FairDARTS' for CIFAR-10 (FairDARTS, section 4.1), but for the data set: ``digits`` needs no download.
+
+    Args:
+        dataset: ``digits``, a name of tensorflow-datasets or ``folder:PATH``.
+        data_dir: Where tensorflow-datasets keeps prepared data; empty: its own default.
+        download: Whether data that are not prepared may be downloaded.
+        image_size: Side that images are resized to, in pixels; 0 keeps their own.
+        train_portion: The share of the training images that train the weights; the others train the alphas.
+        cutout: Side of the square that is blanked in each training image, in pixels; 0 for none.
+        space: Name of the search space.
+        relaxation: ``sigmoid`` (FairDARTS) or ``softmax`` (DARTS).
+        operations: Names of the candidate operations.
+        nodes: Intermediate nodes of a cell.
+        init_channels: Channels of a node in the first cells.
+        layers: Number of cells.
+        stem_multiplier: The stem has this many times `init_channels` channels.
+        zero_one: ``l2``, ``l1`` or ``none``.
+        zero_one_weight: Weight of the zero-one loss beside the cross-entropy.
+        epochs: Number of epochs.
+        steps_per_epoch: Steps of an epoch; 0: as many as the training half has full batches.
+        batch_size: Images of a step, in each half, over all replicas.
+        warmup_epochs: Epochs at the start that update the weights alone.
+        single_level: Whether alphas and weights are updated together on all training images.
+        learning_rate: Rate of the weights in the first epoch; it falls by a cosine, from epoch to epoch.
+        learning_rate_min: The rate that the cosine falls to.
+        momentum: Momentum of the weights.
+        weight_decay: Coupled decay of the weights.
+        gradient_clip: Global norm that the weights' gradient is clipped to; 0 for no clipping.
+        alpha_learning_rate: Rate of Adam on the alphas.
+        alpha_beta_1: Decay of Adam's first moment.
+        alpha_weight_decay: Coupled decay of the alphas.
+        alpha_noise: Standard deviation of the initial alphas around 0.
+        threshold: The least mixing weight that a derived genotype keeps.
+        method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``.
+        seed: Chooses initial weights, halves, data order and augmentation.
+        strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
+        checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
+
+    Raises:
+        ConfigurationError: When a value is outside its range.
+    """
+
+    dataset: str = "digits"
+    data_dir: str = ""
+    download: bool = False
+    image_size: int = 0
+    train_portion: float = 0.5
+    cutout: int = 0
+
+    space: str = "darts"
+    relaxation: str = "sigmoid"
+    operations: tuple[str, ...] = FAIRDARTS_OPERATIONS
+    nodes: int = 4
+    init_channels: int = 16
+    layers: int = 8
+    stem_multiplier: int = 3
+
+    zero_one: str = "l2"
+    zero_one_weight: float = 10.0
+
+    epochs: int = 50
+    steps_per_epoch: int = 0
+    batch_size: int = 128
+    warmup_epochs: int = 0
+    single_level: bool = False
+    learning_rate: float = 0.005
+    learning_rate_min: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    alpha_learning_rate: float = 3e-3
+    alpha_beta_1: float = 0.9
+    alpha_weight_decay: float = 1e-3
+    alpha_noise: float = 0.0
+
+    threshold: float = DEFAULT_THRESHOLD
+    method: str = DEFAULT_METHOD
+
+    seed: int = 0
+    strategy: str = "auto"
+    checkpoint_steps: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", tuple(self.operations))
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigurationError(f"--{name}: {unknown_name('value', getattr(self, name), known)}")
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ConfigurationError(f"--{name} is {value}, but must be from {least:g} to {most:g}.")
+        if self.learning_rate_min > self.learning_rate:
+            raise ConfigurationError(
+                f"--learning_rate_min is {self.learning_rate_min}, above --learning_rate={self.learning_rate}, from "
+                "which the rate falls. Lower it, or raise the other."
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigurationError(
+                f"--warmup_epochs is {self.warmup_epochs}, which leaves none of the {self.epochs} epochs to update "
+                "the alphas. Lower it, or raise --epochs."
+            )
+
+    def as_flags(self) -> dict[str, str]:
+        """Returns every setting as text, by its flag's name, as a flagfile holds it."""
+        return {field.name: _as_text(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Returns the weights' learning rate in an epoch, counted from 0: a cosine from the first to the minimum."""
+        share = (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        return self.learning_rate_min + (self.learning_rate - self.learning_rate_min) * share
+
+
+_CHOICES = {
+    "relaxation": tuple(RELAXATIONS),
+    "zero_one": ZERO_ONE_NAMES,
+    "method": tuple(METHODS),
+    "strategy": STRATEGIES,
+}
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "image_size": (0, 4096),
+    "train_portion": (0.01, 0.99),
+    "cutout": (0, 4096),
+    "nodes": (1, 16),
+    "init_channels": (2, 4096),
+    "layers": (3, 1000),
+    "stem_multiplier": (1, 100),
+    "zero_one_weight": (0, 1e6),
+    "epochs": (1, 100_000),
+    "steps_per_epoch": (0, 10_000_000),
+    "batch_size": (1, 1_000_000),
+    "warmup_epochs": (0, 100_000),
+    "learning_rate": (0, 1e3),
+    "learning_rate_min": (0, 1e3),
+    "momentum": (0, 1),
+    "weight_decay": (0, 1e3),
+    "gradient_clip": (0, 1e9),
+    "alpha_learning_rate": (0, 1e3),
+    "alpha_beta_1": (0, 0.999999),
+    "alpha_weight_decay": (0, 1e3),
+    "alpha_noise": (0, 1e3),
+    "threshold": (0, 1),
+    "seed": (0, 2**31 - 1),
+    "checkpoint_steps": (0, 10_000_000),
+}
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(value)
+    return str(value)

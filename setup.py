@@ -1,0 +1,55 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+README = Path(__file__).with_name("README.md")
+
+setup(
+    name="fairdarts_tf",
+    version="0.1.0",
+    description="FairDARTS, differentiable architecture search without unfair competition, for TensorFlow and Keras",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["fairdarts_tf", "fairdarts_tf.*"]),
+    package_data={"fairdarts_tf": ["*.json"]},
+    install_requires=[
+        "absl-py",
+        "importlib_resources",  # tensorflow-datasets imports it and does not declare it
+        "keras>=3.15",
+        "keras-tuner",
+        "matplotlib",
+        "numpy",
+        "pillow",
+        "scikit-learn",
+        "tensorboard",
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.10",
+        "tqdm",
+    ],
+    extras_require={
+        "dev": ["hypothesis", "pytest", "pytest-timeout", "ruff"],
+        "gpu": ["tensorflow[and-cuda]>=2.21"],
+        "torch": ["torch"],
+    },
+    entry_points={
+        "console_scripts": [
+            "fairdarts-derive = fairdarts_tf.cli.derive:run",
+            "fairdarts-search = fairdarts_tf.cli.search:run",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,138 @@
+"""Drawing of cells: what is shown, and that nothing lies upon anything else."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairdarts_tf.derivation import derive
+from fairdarts_tf.genotypes import ALL_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype, published
+from fairdarts_tf.report.cells import COLOURS, draw_genotype, png_bytes, save_png
+from fairdarts_tf.report.layered_layout import Place, arrange, join
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def dense(nodes: int = 4) -> Genotype:
+    values = np.random.default_rng(0).random((nodes * (nodes + 3) // 2, 7))
+    return derive({"normal": values, "reduce": values[::-1]}, FAIRDARTS_OPERATIONS, "threshold_edge", 0.75)
+
+
+GENOTYPES = [published("FairDARTS_a"), published("FairDARTS_c"), published("DARTS_V2"), published("PDARTS"), dense()]
+
+
+def shapes_of(figure) -> list:
+    from matplotlib.patches import FancyBboxPatch
+
+    return [patch for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+
+
+def lines_of(figure) -> list:
+    from matplotlib.patches import PathPatch
+
+    return [patch for patch in figure.axes[0].patches if isinstance(patch, PathPatch)]
+
+
+def test_every_operation_has_a_colour():
+    assert set(COLOURS) == set(ALL_OPERATIONS) - {"none"}
+
+
+@pytest.mark.parametrize("genotype", GENOTYPES)
+def test_every_part_is_shown_once(genotype):
+    labels = [text.get_text() for text in draw_genotype(genotype).axes[0].texts]
+    operations = [item.op for item in genotype.normal + genotype.reduce]
+    assert sorted(label for label in labels if label in COLOURS) == sorted(operations)
+    assert sorted(label for label in labels if label.isdigit()) == sorted(["2", "3", "4", "5"] * 2)
+    assert labels.count("$c_{k-2}$") == labels.count("$c_{k-1}$") == labels.count("$c_{k}$") == 2
+
+
+@pytest.mark.parametrize("genotype", GENOTYPES)
+def test_shapes_do_not_meet_and_stay_inside(genotype):
+    figure = draw_genotype(genotype)
+    boxes = [shape.get_extents() for shape in shapes_of(figure)]
+    assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
+    outer = figure.bbox
+    assert all(outer.x0 < box.x0 and box.x1 < outer.x1 and outer.y0 < box.y0 and box.y1 < outer.y1 for box in boxes)
+
+
+@pytest.mark.parametrize("genotype", GENOTYPES)
+def test_lines_run_through_no_shape(genotype):
+    figure = draw_genotype(genotype)
+    inner = [shape.get_extents().padded(-2) for shape in shapes_of(figure)]
+    for line in lines_of(figure):
+        path = line.get_transform().transform_path(line.get_path())
+        assert not any(path.intersects_bbox(box, filled=False) for box in inner)
+
+
+@pytest.mark.parametrize("genotype", GENOTYPES)
+def test_text_fits_its_box(genotype):
+    figure = draw_genotype(genotype)
+    texts = [text for text in figure.axes[0].texts if text.get_text() in COLOURS]
+    boxes = [shape.get_extents() for shape in shapes_of(figure)]
+    for extent in (text.get_window_extent() for text in texts):
+        assert any(box.x0 < extent.x0 and extent.x1 < box.x1 and box.y0 < extent.y0 < box.y1 for box in boxes)
+
+
+def test_what_does_not_exist_is_dashed():
+    def dashed(name: str) -> int:
+        figure = draw_genotype(published(name))
+        return sum(patch.get_linestyle() not in ("-", "solid") for patch in shapes_of(figure) + lines_of(figure))
+
+    assert dashed("DARTS_V2") == 0
+    assert dashed("FairDARTS_a") == 1
+    assert dashed("FairDARTS_c") == 4
+
+
+def test_png(tmp_path: Path):
+    import matplotlib.image
+
+    small, large = (matplotlib.image.imread(io.BytesIO(png_bytes(GENOTYPES[0], dpi=dpi))) for dpi in (50, 100))
+    assert abs(large.shape[1] - 2 * small.shape[1]) <= 2
+    assert large.std() > 0.05
+    save_png(GENOTYPES[0], tmp_path / "cells.png", dpi=50)
+    assert (tmp_path / "cells.png").read_bytes() == png_bytes(GENOTYPES[0], dpi=50)
+
+
+def test_importing_does_not_load_matplotlib_nor_drawing_pyplot():
+    code = (
+        "import sys; from fairdarts_tf.report import cells; assert 'matplotlib' not in sys.modules\n"
+        "from fairdarts_tf.genotypes import published; cells.png_bytes(published('SNAS'), 30)\n"
+        "print(sorted({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_layout_untangles_and_keeps_the_spacing():
+    left, right = [Place(1, 1) for _ in range(4)], [Place(1, 1) for _ in range(4)]
+    alone = Place(1, 1)
+    for place, other in zip(left, reversed(right), strict=True):
+        join([place, other])
+    columns = [list(left), [alone, *right]]
+    arrange(columns, spacing=0.5)
+    assert columns[0] == left
+    assert columns[1] == [*reversed(right), alone]
+    for column in columns:
+        assert all(lower.y - upper.y >= 1.5 - 1e-9 for upper, lower in itertools.pairwise(column))
+    assert min(place.y for column in columns for place in column) == pytest.approx(0.5)
+    assert all(place.y == pytest.approx(place.after[0].y, abs=1e-3) for place in left)
+
+
+def test_layout_finds_an_order_without_crossings():
+    columns = [[Place(1, 1) for _ in range(size)] for size in (2, 6, 18)]
+    for left, right in itertools.pairwise(columns):
+        for index, place in enumerate(right):
+            join([left[index // 3], place])
+    for column in columns[1:]:
+        random.Random(1).shuffle(column)
+    arrange(columns, spacing=0.5)
+    for left, right in itertools.pairwise(columns):
+        parents = [left.index(place.before[0]) for place in right]
+        assert parents == sorted(parents)
