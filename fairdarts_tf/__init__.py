@@ -5,7 +5,12 @@ Names are loaded when they are first used, so that what needs no TensorFlow star
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+
+# TensorFlow reads this when it loads. Left alone, it uses oneDNN only on processors with AVX512-VNNI or better, yet
+# oneDNN's depthwise convolutions, poolings and BatchNorm make a supernet more than twice as fast on AVX2 as well.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 
