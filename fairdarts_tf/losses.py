@@ -1,6 +1,6 @@
 """The zero-one loss: what drives every mixing weight to 0 or 1, so that discretising the supernet changes little.
 
-Both forms average over all N entries of all tables (FairDARTS, section 3.3, equations 6 and 7). Their minimum, reached
+Both forms average over all N entries of all tables (FairDARTS). Their minimum, reached
 when every weight is 0 or 1, is -1/4 for L2 and -1/2 for L1; at 1/2 both are 0. The slope of L2 vanishes at 1/2, so that
 an undecided weight is left to the cross-entropy; the slope of L1 is largest there.
 """

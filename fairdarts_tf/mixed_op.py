@@ -12,7 +12,7 @@ from fairdarts_tf.operations import operation
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
 class MixedOp(keras.layers.Layer):
-    """Computes ``sum over o of weight[e, o] * o(x)`` on each edge e that leaves one state (FairDARTS, equation 5).
+    """Computes ``sum over o of weight[e, o] * o(x)`` on each edge e that leaves one state.
 
     Nothing is normalised over operations or edges; whether the weights compete is the relaxation's matter. With
     ``edges=1`` this is the mixed operation of the papers. The weights enter as the scale of each operation's last

@@ -5,7 +5,7 @@ does not depend on their weights (a ReLU, a pooling) is computed once, and their
 edge as its first axis: a supernet then has few variables and a short graph. With ``edges=1``, the default, a layer is
 the plain operation of one edge.
 
-Sources: DARTS (Liu et al., ICLR 2019), section 3.1 and its code; FairDARTS (Chu et al., ECCV 2020), section 4.1.
+Sources: DARTS (Liu et al., ICLR 2019) and FairDARTS (Chu et al., ECCV 2020) with its code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Relaxations: from alphas to the mixing weights of a mixed operation.
 
 DARTS takes the softmax over the operations of an edge: what one gains the others lose. FairDARTS takes a sigmoid of
-each, so that operations do not compete (FairDARTS, section 3.2).
+each, so that operations do not compete (FairDARTS).
 
 Each relaxation has two forms of one formula: of tensors, for the search, and of arrays in float64, for what reads a
 search's files and must not wait for TensorFlow to load.

@@ -106,7 +106,7 @@ class Search(keras.Model):
     def alpha_gradients(self, batch: Batch) -> list[tf.Tensor]:
         """Returns this replica's part of the gradients of the search loss in the alphas, table by table.
 
-        The search loss is the mean cross-entropy of the batch plus the weighted zero-one loss (FairDARTS, equation 8).
+        The search loss is the mean cross-entropy of the batch plus the weighted zero-one loss (FairDARTS).
         The parts of all replicas sum to the gradient of the whole batch.
         """
         images, labels = batch
@@ -169,7 +169,7 @@ class Search(keras.Model):
 
 
 class SingleLevelSearch(Search):
-    """Updates alphas and weights together, by one gradient on one batch (DARTS, section 3.1.3, "single-level")."""
+    """Updates alphas and weights together, by one gradient on one batch (DARTS discusses it as an alternative)."""
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates alphas and weights by the gradient on one batch.

@@ -18,7 +18,7 @@ ZERO_ONE_NAMES = ("l2", "l1", "none")
 class SearchSettings:
     """The settings of a search; each field is a flag of the same name.
 
-    Defaults are FairDARTS' for CIFAR-10 (FairDARTS, section 4.1), but for the data set: ``digits`` needs no download.
+    Defaults are FairDARTS' for CIFAR-10 but for the data set: ``digits`` needs no download.
 
     Args:
         dataset: ``digits``, a name of tensorflow-datasets or ``folder:PATH``.

@@ -35,6 +35,9 @@ class Command:
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(self.help())
             return 0
+        # A notebook or a test may run a command more than once in one process.
+        for name in self.flags:
+            self.flags[name].unparse()
         try:
             rest = self.flags(list(argv))[1:]
             if rest:

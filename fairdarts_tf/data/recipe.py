@@ -16,7 +16,7 @@ CHARACTERS = frozenset(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random variation of training images (DARTS, appendix A.1: crop, flip; cutout where a found network is trained).
+    """Random variation of training images (DARTS: crop, flip; cutout where a found network is trained).
 
     Attributes:
         padding: Pixels of zeros added on every side before a crop of the image's own size is taken at random.

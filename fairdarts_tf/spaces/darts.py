@@ -1,4 +1,4 @@
-"""Search space S1: stacked cells, as DARTS and FairDARTS search them on CIFAR-10 (FairDARTS, section 4.1)."""
+"""Search space S1: stacked cells, as DARTS and FairDARTS search them on CIFAR-10."""
 
 from __future__ import annotations
 
