@@ -230,7 +230,8 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Advances the bar."""
-        self.bar.set_postfix(loss=f"{float(logs['train_loss']):.3f}", refresh=False)
+        if not self.bar.disable:
+            self.bar.set_postfix(loss=f"{float(logs['train_loss']):.3f}", refresh=False)
         self.bar.update()
 
     def write(self, text: str) -> None:

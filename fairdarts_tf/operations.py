@@ -86,22 +86,20 @@ class Zero(Operation):
 
 
 class Pooling(Operation):
-    """3x3 pooling, followed by BatchNorm in a supernet.
-
-    The final network's pools have none (``normalize=False``).
+    """3x3 pooling, followed by BatchNorm in a supernet but not in a final network.
 
     Args:
         kind: ``"max"`` or ``"average"``; an average does not count the padding.
-        normalize: Whether BatchNorm follows. Defaults to True.
+        normalize: Whether BatchNorm follows. Defaults to None: unless `affine`, which a final network's layers are.
         kwargs: See `Operation`.
     """
 
-    def __init__(self, kind: str, normalize: bool = True, **kwargs: object) -> None:
+    def __init__(self, kind: str, normalize: bool | None = None, **kwargs: object) -> None:
         super().__init__(**kwargs)
         if kind not in _POOLS:
             raise ConfigurationError(unknown_name("pooling", kind, _POOLS))
         self.kind = kind
-        self.normalize = normalize
+        self.normalize = not self.affine if normalize is None else normalize
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates BatchNorm."""
@@ -334,19 +332,19 @@ OPERATIONS: dict[str, Callable[..., Operation]] = {
 """Every operation by the name that genotypes use. A new one is a class above and a line here."""
 
 
-def operation(name: str, **kwargs: object) -> Operation:
-    """Returns a new layer for the operation called ``name``.
+def operation(kind: str, /, **kwargs: object) -> Operation:
+    """Returns a new layer for an operation.
 
     Args:
-        name: A key of `OPERATIONS`.
-        kwargs: See `Operation`.
+        kind: A key of `OPERATIONS`.
+        kwargs: See `Operation`. The layer's name defaults to ``kind``.
 
     Raises:
         ConfigurationError: When there is no such operation.
     """
-    if name not in OPERATIONS:
-        raise ConfigurationError(unknown_name("operation", name, OPERATIONS))
-    return OPERATIONS[name](name=name, **kwargs)
+    if kind not in OPERATIONS:
+        raise ConfigurationError(unknown_name("operation", kind, OPERATIONS))
+    return OPERATIONS[kind](**{"name": kind} | kwargs)
 
 
 _POOLS = {"max": convolutions.max_pool_3x3, "average": convolutions.average_pool_3x3}

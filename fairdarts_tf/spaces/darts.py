@@ -12,6 +12,7 @@ from fairdarts_tf import derivation
 from fairdarts_tf.alphas import edge_endpoints
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotypes import ALL_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
+from fairdarts_tf.spaces.reductions import reduction_cells
 
 if TYPE_CHECKING:
     from fairdarts_tf.spaces.darts_supernet import DartsSupernet
@@ -69,7 +70,7 @@ class DartsSpace:
     @property
     def reductions(self) -> tuple[int, int]:
         """Indices of the cells that reduce."""
-        return (self.layers // 3, 2 * self.layers // 3)
+        return reduction_cells(self.layers)
 
     def check_image_shape(self, image_shape: tuple[int, int, int]) -> None:
         """Checks that images (height, width, channels) survive the reductions.

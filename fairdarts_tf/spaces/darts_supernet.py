@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from fairdarts_tf.cells import ConvolutionBlock, SupernetCell
+from fairdarts_tf.cells import SupernetCell
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.initializers import FanInUniform
 from fairdarts_tf.relaxations import relaxation as relaxation_named
 from fairdarts_tf.spaces.darts import DartsSpace
+from fairdarts_tf.stems import CifarStem
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -58,9 +59,7 @@ class DartsSupernet(keras.Model):
         self.alpha_noise = alpha_noise
         self._relax = relaxation_named(relaxation).of_tensor
         policy = {"dtype": self.dtype_policy}
-        self.stem = ConvolutionBlock(
-            stem_multiplier * init_channels, kernel_size=3, activate=False, affine=True, name="stem", **policy
-        )
+        self.stem = CifarStem(init_channels, stem_multiplier, name="stem", **policy)
         self.cells = [self._cell(index, policy) for index in range(layers)]
         self.classifier = keras.layers.Dense(num_classes, name="classifier", dtype=self._result_dtype)
 
@@ -74,7 +73,7 @@ class DartsSupernet(keras.Model):
             for kind, shape in self.space.alpha_shapes.items()
         }
         self.stem.build(tuple(input_shape))
-        older = newer = self.stem.compute_output_shape(tuple(input_shape))
+        older, newer = self.stem.compute_output_shape(tuple(input_shape))
         for cell in self.cells:
             cell.build(older, newer)
             older, newer = newer, cell.compute_output_shape(older, newer)
@@ -85,7 +84,7 @@ class DartsSupernet(keras.Model):
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the logits of the images."""
         weights = self.mixing_weights()
-        older = newer = self.stem(tf.cast(images, self.compute_dtype), training=training)
+        older, newer = self.stem(tf.cast(images, self.compute_dtype), training=training)
         for cell in self.cells:
             kind = "reduce" if cell.reduction else "normal"
             older, newer = newer, cell(older, newer, weights[kind], training=training)

@@ -1,0 +1,223 @@
+"""Parameters and multiply-adds of a found network, counted from its genotype alone.
+
+What is counted: the kernels of convolutions, the classifier with its bias, and the scale and offset of BatchNorm as
+parameters; as multiply-adds those of convolutions and linear layers only, as the papers count them. Poolings, additions,
+BatchNorm and ReLU cost no multiply-adds here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.genotypes import INPUTS, Genotype, GenotypeItem, existing_nodes, reachable_items
+from fairdarts_tf.spaces.reductions import reduction_cells
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Parameters (weights that are learned) and multiply-adds of one image."""
+
+    params: int = 0
+    macs: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.params + other.params, self.macs + other.macs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What one layer of a network costs.
+
+    Attributes:
+        place: ``stem``, ``cell_0`` and so on, ``auxiliary_head`` or ``classifier``.
+        name: The layer within: an operation with its edge, or what aligns a cell's inputs.
+        cost: Its cost.
+    """
+
+    place: str
+    name: str
+    cost: Cost
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSize:
+    """What decides the size of a found network besides its genotype.
+
+    Args:
+        init_channels: Channels of a node before the first reduction. Defaults to 36.
+        layers: Number of cells. Defaults to 20.
+        image_size: Side of the images, in pixels. Defaults to 32.
+        image_channels: Defaults to 3.
+        num_classes: Defaults to 10.
+        stem: ``"cifar"`` or ``"imagenet"``. Defaults to ``"cifar"``.
+    """
+
+    init_channels: int = 36
+    layers: int = 20
+    image_size: int = 32
+    image_channels: int = 3
+    num_classes: int = 10
+    stem: str = "cifar"
+
+
+def network_parts(genotype: Genotype, size: NetworkSize | None = None) -> list[Part]:
+    """Returns every layer of the network with its cost, from the images to the classifier, then the auxiliary head.
+
+    Raises:
+        ConfigurationError: When the stem is unknown.
+    """
+    return list(_parts(genotype, size or NetworkSize()))
+
+
+def network_cost(genotype: Genotype, size: NetworkSize | None = None, auxiliary_head: bool = False) -> Cost:
+    """Returns the cost of the whole network.
+
+    Args:
+        genotype: The cells.
+        size: Defaults to None: CIFAR-10's.
+        auxiliary_head: Whether the head, which only training has, is counted too. Defaults to False.
+    """
+    parts = network_parts(genotype, size)
+    return sum((part.cost for part in parts if auxiliary_head or part.place != "auxiliary_head"), Cost())
+
+
+def _parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
+    if size.stem not in _STEMS:
+        raise ConfigurationError(unknown_name("stem", size.stem, _STEMS))
+    stem = _STEMS[size.stem](size)
+    yield from stem.parts
+    (older, older_side), (newer, newer_side) = stem.outputs
+    head = None
+    reductions = reduction_cells(size.layers)
+    filters = size.init_channels
+    for index in range(size.layers):
+        reduction = index in reductions
+        filters *= 2 if reduction else 1
+        kind = "reduce" if reduction else "normal"
+        items = genotype.items(kind)
+        place = f"cell_{index}"
+        align = _factorized_reduce if older_side != newer_side else _relu_conv_norm
+        yield Part(place, "align_older", align(older, filters, newer_side))
+        yield Part(place, "align_newer", _relu_conv_norm(newer, filters, newer_side))
+        for item in reachable_items(items):
+            yield Part(place, f"{item.source}>{item.to} {item.op}", _item(item, filters, newer_side, reduction))
+        older, older_side = newer, newer_side
+        newer, newer_side = filters * len(existing_nodes(items)), _halved(newer_side) if reduction else newer_side
+        if index == reductions[1]:
+            head = _auxiliary_head(newer, newer_side, size)
+    yield Part("classifier", "linear", _linear(newer, size.num_classes))
+    yield Part("auxiliary_head", "all", head)
+
+
+def _item(item: GenotypeItem, channels: int, side: int, reduction: bool) -> Cost:
+    stride = 2 if reduction and item.source < INPUTS else 1
+    return _OPERATIONS[item.op](channels, _halved(side) if stride == 2 else side, stride)
+
+
+def _convolution(kernel: int, inputs: int, outputs: int, side: int) -> Cost:
+    """A convolution (kernel: its taps) to an image of so many pixels a side."""
+    return Cost(kernel * inputs * outputs, kernel * inputs * outputs * side * side)
+
+
+def _depthwise(side_of_kernel: int, channels: int, side: int) -> Cost:
+    return _convolution(side_of_kernel**2, 1, channels, side)
+
+
+def _norm(channels: int) -> Cost:
+    return Cost(2 * channels)
+
+
+def _linear(inputs: int, outputs: int) -> Cost:
+    return Cost(inputs * outputs + outputs, inputs * outputs)
+
+
+def _relu_conv_norm(inputs: int, outputs: int, side: int) -> Cost:
+    return _convolution(1, inputs, outputs, side) + _norm(outputs)
+
+
+def _factorized_reduce(inputs: int, outputs: int, side: int) -> Cost:
+    # Two convolutions to half the channels each read the larger image at stride 2.
+    return _convolution(1, inputs, outputs, side) + _norm(outputs)
+
+
+def _halved(side: int) -> int:
+    return -(-side // 2)
+
+
+def _free(channels: int, side: int, stride: int) -> Cost:
+    return Cost()
+
+
+def _skip(channels: int, side: int, stride: int) -> Cost:
+    return _factorized_reduce(channels, channels, side) if stride == 2 else Cost()
+
+
+def _separable(kernel: int) -> Callable[[int, int, int], Cost]:
+    def cost(channels: int, side: int, stride: int) -> Cost:
+        half = _depthwise(kernel, channels, side) + _convolution(1, channels, channels, side) + _norm(channels)
+        return half + half
+
+    return cost
+
+
+def _dilated(kernel: int) -> Callable[[int, int, int], Cost]:
+    def cost(channels: int, side: int, stride: int) -> Cost:
+        return _depthwise(kernel, channels, side) + _convolution(1, channels, channels, side) + _norm(channels)
+
+    return cost
+
+
+def _factorized_7x7(channels: int, side: int, stride: int) -> Cost:
+    # The 1x7 convolution halves the width only; the 7x1 one then halves the height.
+    first = Cost(7 * channels**2, 7 * channels**2 * side * side * stride)
+    return first + _convolution(7, channels, channels, side) + _norm(channels)
+
+
+_OPERATIONS: dict[str, Callable[[int, int, int], Cost]] = {
+    "max_pool_3x3": _free,
+    "avg_pool_3x3": _free,
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "sep_conv_7x7": _separable(7),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+    "conv_7x1_1x7": _factorized_7x7,
+}
+"""The cost of each operation in a found network: of channels, side of its output in pixels, and stride."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stem:
+    parts: list[Part]
+    outputs: tuple[tuple[int, int], tuple[int, int]]
+
+
+def _cifar_stem(size: NetworkSize) -> _Stem:
+    channels = 3 * size.init_channels
+    cost = _convolution(9, size.image_channels, channels, size.image_size) + _norm(channels)
+    return _Stem([Part("stem", "block", cost)], ((channels, size.image_size),) * 2)
+
+
+def _imagenet_stem(size: NetworkSize) -> _Stem:
+    channels, side = size.init_channels, size.image_size
+    parts, inputs = [], size.image_channels
+    for name, outputs in (("half", channels // 2), ("quarter", channels), ("eighth", channels)):
+        side = _halved(side)
+        parts.append(Part("stem", name, _convolution(9, inputs, outputs, side) + _norm(outputs)))
+        inputs = outputs
+    quarter = _halved(_halved(size.image_size))
+    return _Stem(parts, ((channels, quarter), (channels, side)))
+
+
+_STEMS = {"cifar": _cifar_stem, "imagenet": _imagenet_stem}
+
+
+def _auxiliary_head(channels: int, side: int, size: NetworkSize) -> Cost:
+    stride = 3 if size.stem == "cifar" else 2
+    pooled = max((side - 5) // stride + 1, 0)
+    narrow = _convolution(1, channels, 128, pooled) + _norm(128)
+    wide = _convolution(4, 128, 768, max(pooled - 1, 0)) + _norm(768)
+    return narrow + wide + _linear(768, size.num_classes)
