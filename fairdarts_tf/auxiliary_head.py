@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from fairdarts_tf import convolutions
 from fairdarts_tf.cells import ConvolutionBlock
 from fairdarts_tf.initializers import FanInUniform
 from fairdarts_tf.normalization import BatchNormalization

@@ -1,7 +1,7 @@
 """Parameters and multiply-adds of a found network, counted from its genotype alone.
 
 What is counted: the kernels of convolutions, the classifier with its bias, and the scale and offset of BatchNorm as
-parameters; as multiply-adds those of convolutions and linear layers only, as the papers count them. Poolings, additions,
+parameters; as multiply-adds those of convolutions and linear layers only, as the papers do. Poolings, additions,
 BatchNorm and ReLU cost no multiply-adds here.
 """
 
