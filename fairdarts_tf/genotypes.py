@@ -6,19 +6,18 @@ a published cell. Whatever the source, it passes the same checks; whatever is wr
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 import json
 import os
 import reprlib
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairdarts_tf import files
 from fairdarts_tf.errors import GenotypeError, unknown_name
+from fairdarts_tf.genotype_text import parse_json, parse_literal, read_text
 
 FAIRDARTS_OPERATIONS = (
     "max_pool_3x3",
@@ -42,7 +41,6 @@ CELL_KINDS = ("normal", "reduce")
 INPUTS = 2
 """A cell's inputs are nodes 0 (the cell before the last) and 1 (the last cell); intermediate nodes count from 2."""
 MAX_NODES = 64
-MAX_TEXT_BYTES = 1_000_000
 
 _GENOTYPE_FILE = "genotype.json"
 _PUBLISHED_FILE = Path(__file__).with_name("published_genotypes.json")
@@ -140,7 +138,7 @@ class Genotype:
         Raises:
             GenotypeError: Whatever is wrong with the text.
         """
-        document = _parse_json(text)
+        document = parse_json(text)
         if not isinstance(document, dict):
             raise GenotypeError(
                 f"expected a JSON object with the fields {', '.join(_FIELDS)}, found {_brief(document)}."
@@ -157,13 +155,8 @@ class Genotype:
         Raises:
             GenotypeError: Whatever is wrong with the text.
         """
-        arguments = _literal_arguments(_parse_literal(text))
-        return cls(
-            normal=_literal_items("normal", arguments["normal"]),
-            normal_concat=_literal_concat(arguments["normal_concat"]),
-            reduce=_literal_items("reduce", arguments["reduce"]),
-            reduce_concat=_literal_concat(arguments["reduce_concat"]),
-        )
+        fields = parse_literal(text, "Genotype", _FIELDS)
+        return cls(**fields | {kind: _literal_items(kind, fields[kind]) for kind in CELL_KINDS})
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str]) -> Genotype:
@@ -185,7 +178,7 @@ class Genotype:
             )
         path = Path(name, _GENOTYPE_FILE) if os.path.isdir(name) else Path(name)
         try:
-            text = _read_text(path)
+            text = read_text(path)
             return cls.from_json(text) if text.lstrip().startswith("{") else cls.from_literal(text)
         except GenotypeError as error:
             raise GenotypeError(f"{path}: {error}") from None
@@ -322,110 +315,20 @@ def _json_list(field: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _parse_json(text: str) -> Any:
-    _check_size(text)
-    try:
-        return json.loads(text, object_pairs_hook=_object_without_repeats, parse_constant=_refuse_constant)
-    except GenotypeError:
-        raise
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise GenotypeError(
-            f"broken JSON ({_reason(error)}). Copy the file again, or derive the genotype anew."
-        ) from None
-
-
-def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise GenotypeError("a JSON object has the same field twice. Remove one of the two.")
-    return values
-
-
-def _refuse_constant(name: str) -> None:
-    raise GenotypeError(f"{name} is no number of a node. Expected whole numbers.")
-
-
-def _parse_literal(text: str) -> ast.expr:
-    """Returns the expression of a text that is one expression, or one assignment of it to a name."""
-    _check_size(text)
-    try:
-        with warnings.catch_warnings():
-            # The text is data: what Python would remark on it as source code concerns nobody.
-            warnings.simplefilter("ignore")
-            statements = ast.parse(text.strip()).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise GenotypeError(f"neither JSON nor a Genotype(...) literal ({_reason(error)}).") from None
-    if len(statements) == 1 and isinstance(statements[0], ast.Expr | ast.Assign):
-        return statements[0].value
-    raise GenotypeError(
-        f"expected one Genotype(...) literal, found {len(statements)} statements. Keep only the literal."
-    )
-
-
-def _literal_arguments(node: ast.expr) -> dict[str, ast.expr]:
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Genotype") or node.args:
-        raise GenotypeError(f"expected Genotype({'=..., '.join(_FIELDS)}=...), found another expression.")
-    arguments = {keyword.arg: keyword.value for keyword in node.keywords}
-    if set(arguments) != set(_FIELDS) or len(node.keywords) != len(_FIELDS):
-        raise GenotypeError(f"expected the arguments {', '.join(_FIELDS)} of Genotype(...), each once.")
-    return arguments
-
-
-def _literal_items(kind: str, node: ast.expr) -> tuple[GenotypeItem, ...]:
-    tuples = [tuple(_constant(field) for field in _elements(item)) for item in _elements(node)]
-    lengths = {len(item) for item in tuples}
-    if lengths == {3}:
-        return tuple(GenotypeItem(*item) for item in tuples)
-    if lengths == {2} and len(tuples) % 2 == 0:
-        return tuple(GenotypeItem(op, INPUTS + index // 2, source) for index, (op, source) in enumerate(tuples))
+def _literal_items(kind: str, items: Any) -> list[tuple[Any, ...]]:
+    """Returns items as (operation, to, from); DARTS leaves the to-node out, since each node has two."""
+    lengths = {len(item) if isinstance(item, tuple | list) else 0 for item in items} if _is_list(items) else {0}
+    if lengths <= {3}:
+        return list(items)
+    if lengths == {2} and len(items) % 2 == 0:
+        return [(op, INPUTS + index // 2, source) for index, (op, source) in enumerate(items)]
     raise GenotypeError(
         f"the {kind} cell's items are neither all (operation, to, from) nor (operation, from), two for each node."
     )
 
 
-def _literal_concat(node: ast.expr) -> tuple[Any, ...]:
-    if not isinstance(node, ast.Call):
-        return tuple(_constant(element) for element in _elements(node))
-    bounds = [_constant(argument) for argument in node.args]
-    if not isinstance(node.func, ast.Name) or node.func.id != "range" or node.keywords or len(bounds) not in (1, 2):
-        raise GenotypeError("expected the nodes of an output as a list or as range(first, last + 1).")
-    for bound in bounds:
-        _check_node("a range is bounded by", bound, 0, INPUTS + MAX_NODES)
-    return tuple(range(*bounds))
-
-
-def _elements(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.List | ast.Tuple):
-        return node.elts
-    raise GenotypeError(
-        "a Genotype(...) literal may hold lists, tuples, names in quotes, whole numbers and range only."
-    )
-
-
-def _constant(node: ast.expr) -> Any:
-    if isinstance(node, ast.Constant):
-        return node.value
-    raise GenotypeError("expected a name in quotes or a whole number inside a list of a Genotype(...) literal.")
-
-
-def _read_text(path: Path) -> str:
-    """Reads no more of a file than a genotype can need."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_TEXT_BYTES + 1)
-    except FileNotFoundError:
-        raise GenotypeError("there is no such file. Let the search finish an epoch, or name another.") from None
-    except OSError as error:
-        raise GenotypeError(f"it cannot be read ({error.strerror}). Check the path and its permissions.") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise GenotypeError("it is no UTF-8 text. Expected a genotype as JSON or as a Genotype(...) literal.") from None
-
-
-def _check_size(text: str) -> None:
-    if len(text) > MAX_TEXT_BYTES:
-        raise GenotypeError(f"longer than {MAX_TEXT_BYTES:,} characters: this is no genotype.")
+def _is_list(value: Any) -> bool:
+    return isinstance(value, tuple | list)
 
 
 def _item_lines(items: Iterable[GenotypeItem]) -> str:
@@ -446,9 +349,3 @@ def _brief(value: Any) -> str:
 
 def _shorten(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:57]}..."
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, RecursionError | MemoryError):
-        return "nested too deeply"
-    return str(error)

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.genotype_text import MAX_TEXT_BYTES
 from fairdarts_tf.genotypes import (
     ALL_OPERATIONS,
     DARTS_OPERATIONS,
     FAIRDARTS_OPERATIONS,
-    MAX_TEXT_BYTES,
     Genotype,
     GenotypeItem,
     check_operations,
