@@ -46,7 +46,8 @@ def main() -> int:
 
     result = run_search(settings, workdir)
     if result.stopped_by is not None:
-        print(f"stopped and saved; go on with: search --flagfile={run.workdir / 'flags.txt'}", file=sys.stderr)
+        flagfile = run.workdir / "flags.txt"
+        print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
     print(f"found {run.workdir / 'genotype.json'}")
     return 0
