@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 import time
@@ -50,8 +51,13 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Hands the signals back."""
+        self.release()
+
+    def release(self) -> None:
+        """Hands the signals back, also where `fit` ended with an error."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        self._previous = {}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -149,7 +155,7 @@ class Recorder(keras.callbacks.Callback):
         seconds = self._seconds()
         self._seconds_before = 0.0
         mixing_weights = self.model.mixing_weights()
-        self.genotype = self._try_to_derive(mixing_weights)
+        self.try_to_derive(mixing_weights)
         row = self._row(epoch, logs or {}, seconds)
         row |= count_operations(mixing_weights, self.settings.operations, self.settings.threshold, self.genotype)
         self.history.append(row, self.model.alphas())
@@ -176,6 +182,13 @@ class Recorder(keras.callbacks.Callback):
         except OSError as error:
             raise self.run.cannot_write(error) from error
 
+    def try_to_derive(self, mixing_weights: dict[str, np.ndarray]) -> None:
+        """Sets `genotype` to what mixing weights give, or to None where a cell would be empty."""
+        try:
+            self.genotype = self.derive(mixing_weights)
+        except FairDartsError:
+            self.genotype = None
+
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._began
 
@@ -193,12 +206,6 @@ class Recorder(keras.callbacks.Callback):
             "seconds": seconds,
             "images_per_second": images / seconds,
         }
-
-    def _try_to_derive(self, mixing_weights: dict[str, np.ndarray]) -> Genotype | None:
-        try:
-            return self.derive(mixing_weights)
-        except FairDartsError:
-            return None
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -250,11 +257,15 @@ class TensorBoardLog:
 
     Args:
         run: Whose ``tensorboard`` directory is written.
-        step: Epochs recorded before.
     """
 
     def __init__(self, run: Run) -> None:
-        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
+        self._run = run
+
+    @functools.cached_property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        """Made with the first epoch, as making it leaves a file."""
+        return tf.summary.create_file_writer(str(self._run.tensorboard))
 
     def __call__(self, row: Row, recorder: Recorder) -> None:
         """Writes one epoch."""

@@ -58,7 +58,7 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         version = int(arrays.pop("format_version"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         raise RunError(
             f"the checkpoint {path} is corrupt or truncated. Delete it, then start the run again."
         ) from error

@@ -111,8 +111,6 @@ class Run:
             genotype.save(self.workdir / "genotype.json")
 
     def _refuse_foreign_files(self) -> None:
-        if not self.workdir.is_dir():
-            raise RunError(f"--workdir={self.workdir} is a file. Name a directory.")
         left = sorted(path.name for path in self.workdir.iterdir() if not path.name.startswith("."))
         if left:
             raise RunError(

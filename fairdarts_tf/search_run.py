@@ -58,6 +58,7 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
         FairDartsError: When settings, data or directory are unfit, or at the end no genotype can be derived. What the
             search has saved until then is intact.
     """
+    devices.configure_runtime()
     run = Run(workdir)
     run.check(settings.as_flags())
     images = data.load_dataset(
@@ -97,10 +98,15 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
         recorder,
         bar,
     ]
-    _fit(search, settings, batches, callbacks, step)
-    bar.close()
+    try:
+        _fit(search, settings, batches, callbacks, step)
+    finally:
+        signals.release()
+        bar.close()
     if signals.received is not None and recorder.step < settings.epochs * batches.steps_per_epoch:
         return SearchResult(None, history, search, signals.received)
+    # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
+    recorder.try_to_derive(search.mixing_weights())
     recorder.write_files()
     return SearchResult(derive(search.mixing_weights()), history, search)
 

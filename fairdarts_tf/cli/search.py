@@ -37,11 +37,8 @@ def main() -> int:
         raise ConfigurationError("where to? Name the run's directory with --workdir.")
     run = Run(workdir)
     settings = read_search_settings(COMMAND.flags, run.settings())
+    # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
-
-    from fairdarts_tf.devices import configure_runtime
-
-    configure_runtime()
     from fairdarts_tf.search_run import run_search
 
     result = run_search(settings, workdir)

@@ -1,0 +1,39 @@
+"""The smallest search there is: seconds a run, and still all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairdarts_tf.cli.search import COMMAND, main
+from fairdarts_tf.settings import SearchSettings
+
+OPERATIONS = ("skip_connect", "sep_conv_3x3")
+EDGES = 2
+TINY = {
+    "init_channels": 2,
+    "layers": 3,
+    "nodes": 1,
+    "operations": OPERATIONS,
+    "batch_size": 50,
+    "steps_per_epoch": 2,
+    "epochs": 2,
+    "method": "darts",
+}
+
+
+def tiny_settings(**changes: object) -> SearchSettings:
+    return SearchSettings(**(TINY | changes))
+
+
+def tiny_flags(workdir: Path, **changes: object) -> list[str]:
+    """Returns the command line of the same search."""
+    return as_flags(workdir=workdir, **(TINY | changes))
+
+
+def as_flags(**values: object) -> list[str]:
+    return [f"--{name}={','.join(v) if isinstance(v, tuple) else v}" for name, v in values.items()]
+
+
+def search(*flags: str) -> int:
+    """Runs the command in this process and returns its exit code."""
+    return COMMAND.execute(main, ["search", *flags])
