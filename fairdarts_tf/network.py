@@ -83,7 +83,8 @@ class DartsNetwork(keras.Model):
             older, newer = newer, cell.compute_output_shape(older, newer)
             if self.auxiliary_head is not None and index == self.reductions[1]:
                 self.auxiliary_head.build(newer)
-        self.classifier.kernel_initializer = self.classifier.bias_initializer = FanInUniform(newer[-1])
+        self.classifier.kernel_initializer = FanInUniform(newer[-1])
+        self.classifier.bias_initializer = FanInUniform(newer[-1])
         self.classifier.build((None, newer[-1]))
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
@@ -102,6 +103,10 @@ class DartsNetwork(keras.Model):
         for cell in self.cells:
             for layer in cell.drop_paths.values():
                 layer.rate.assign(rate)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns the shape of the logits."""
+        return (input_shape[0], self.num_classes)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this model."""

@@ -33,9 +33,8 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Adds the decay and applies the rule to one variable."""
-        self._apply_rule(
-            gradient + tf.cast(self.decay, variable.dtype) * variable, variable, tf.cast(learning_rate, variable.dtype)
-        )
+        decay = tf.constant(self.decay, variable.dtype)
+        self._apply_rule(gradient + decay * variable, variable, tf.cast(learning_rate, variable.dtype))
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this optimizer."""
@@ -90,7 +89,7 @@ class MomentumSGD(ReferenceOptimizer):
 
     def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         velocity = self._velocities[self._get_variable_index(variable)]
-        new_velocity = tf.cast(self.momentum, variable.dtype) * velocity + gradient
+        new_velocity = tf.constant(self.momentum, variable.dtype) * velocity + gradient
         self.assign(velocity, new_velocity)
         self.assign_sub(variable, learning_rate * new_velocity)
 
@@ -140,7 +139,7 @@ class ReferenceAdam(ReferenceOptimizer):
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         first, second = self._first[index], self._second[index]
-        beta_1, beta_2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
+        beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
         step = tf.cast(self.iterations + 1, dtype)
         new_first = beta_1 * first + (1 - beta_1) * gradient
         new_second = beta_2 * second + (1 - beta_2) * tf.square(gradient)
@@ -148,7 +147,7 @@ class ReferenceAdam(ReferenceOptimizer):
         self.assign(second, new_second)
         mean = new_first / (1 - tf.pow(beta_1, step))
         deviation = tf.sqrt(new_second / (1 - tf.pow(beta_2, step)))
-        self.assign_sub(variable, learning_rate * mean / (deviation + tf.cast(self.epsilon, dtype)))
+        self.assign_sub(variable, learning_rate * mean / (deviation + tf.constant(self.epsilon, dtype)))
 
 
 def clip_by_global_norm(gradients: tuple[tf.Tensor, ...], max_norm: float | None) -> tuple[tf.Tensor, ...]:
@@ -161,5 +160,5 @@ def clip_by_global_norm(gradients: tuple[tf.Tensor, ...], max_norm: float | None
     if max_norm is None:
         return gradients
     norm = tf.linalg.global_norm(gradients)
-    scale = tf.minimum(tf.cast(max_norm, norm.dtype) / (norm + 1e-6), 1.0)
+    scale = tf.minimum(tf.constant(max_norm, norm.dtype) / (norm + 1e-6), 1.0)
     return tuple(gradient * scale for gradient in gradients)

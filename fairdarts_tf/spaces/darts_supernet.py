@@ -78,7 +78,8 @@ class DartsSupernet(keras.Model):
             cell.build(older, newer)
             older, newer = newer, cell.compute_output_shape(older, newer)
         channels = newer[-1]
-        self.classifier.kernel_initializer = self.classifier.bias_initializer = FanInUniform(channels)
+        self.classifier.kernel_initializer = FanInUniform(channels)
+        self.classifier.bias_initializer = FanInUniform(channels)
         self.classifier.build((None, channels))
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -99,6 +100,10 @@ class DartsSupernet(keras.Model):
         """All trainable weights but the alphas."""
         alphas = {id(table) for table in self.alphas.values()}
         return [weight for weight in self.trainable_weights if id(weight) not in alphas]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns the shape of the logits."""
+        return (input_shape[0], self.num_classes)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this model."""

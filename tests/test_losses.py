@@ -1,0 +1,99 @@
+"""The zero-one loss by hand and by its derivative."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.losses import ZERO_ONE_LOSSES, no_zero_one, zero_one_l1, zero_one_l2, zero_one_loss
+from fairdarts_tf.relaxations import relaxation
+
+
+def tables(*values: list[list[float]]) -> list[tf.Tensor]:
+    return [tf.constant(table, tf.float64) for table in values]
+
+
+def slopes(loss: object, values: np.ndarray) -> np.ndarray:
+    """Returns the derivative by alpha at each value of the sigmoid, for a table of one entry."""
+    alphas = tf.constant(np.log(values / (1 - values)))
+    with tf.GradientTape() as tape:
+        tape.watch(alphas)
+        total = loss([relaxation("sigmoid").of_tensor(alphas)])
+    return tape.gradient(total, alphas).numpy() * len(values)
+
+
+def test_by_hand():
+    weights = tables([[0.1, 0.9], [0.5, 0.7]])
+    assert float(zero_one_l2(weights)) == pytest.approx(-(0.16 + 0.16 + 0.0 + 0.04) / 4)
+    assert float(zero_one_l1(weights)) == pytest.approx(-(0.4 + 0.4 + 0.0 + 0.2) / 4)
+    assert float(no_zero_one(weights)) == 0.0
+
+
+@pytest.mark.parametrize(("loss", "least"), [(zero_one_l2, -1 / 4), (zero_one_l1, -1 / 2)])
+def test_range(loss, least):
+    assert float(loss(tables([[0.0, 1.0], [1.0, 1.0]], [[0.0, 0.0]]))) == least
+    assert float(loss(tables([[0.5, 0.5]]))) == 0.0
+    values = np.random.default_rng(0).random((5, 7))
+    assert least < float(loss([tf.constant(values)])) < 0
+
+
+@pytest.mark.parametrize(("loss", "slope"), [(zero_one_l2, -2 * 0.3), (zero_one_l1, -1.0)])
+def test_all_tables_count_alike(loss, slope):
+    """N is the number of entries of all tables, not a mean of each table's mean."""
+    weights = [tf.fill([2, 3], tf.constant(0.8, tf.float64)), tf.fill([4, 1], tf.constant(0.8, tf.float64))]
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        total = loss(weights)
+    for gradient in tape.gradient(total, weights):
+        np.testing.assert_allclose(gradient, np.full(gradient.shape, slope / 10))
+
+
+def test_of_the_papers_two_tables():
+    weights = [tf.fill([14, 7], 1.0), tf.fill([14, 7], 0.5)]
+    assert float(zero_one_l2(weights)) == pytest.approx(-0.25 * 98 / 196)
+
+
+def test_slope_of_l2_vanishes_at_half_and_peaks_beside_it():
+    assert slopes(zero_one_l2, np.array([0.5]))[0] == 0.0
+    values = np.linspace(0.001, 0.999, 9981)
+    slope = slopes(zero_one_l2, values)
+    np.testing.assert_allclose(slope, -2 * (values - 0.5) * values * (1 - values), atol=1e-12)
+    assert abs(values[np.argmax(np.abs(slope))] - 0.5) == pytest.approx(math.sqrt(1 / 12), abs=2e-4)
+    assert abs(values[np.argmax(np.abs(slope))] - 0.5) == pytest.approx(0.289, abs=5e-4)
+
+
+def test_slope_of_l1_is_largest_at_half():
+    values = np.linspace(0.001, 0.999, 1000)
+    slope = slopes(zero_one_l1, values)
+    np.testing.assert_allclose(slope, -np.sign(values - 0.5) * values * (1 - values), atol=1e-12)
+    assert abs(values[np.argmax(np.abs(slope))] - 0.5) < 1e-3
+    assert np.abs(slope).max() == pytest.approx(0.25, abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", [zero_one_l2, zero_one_l1])
+def test_descent_leads_away_from_half(loss):
+    below, above = slopes(loss, np.array([0.4, 0.6]))
+    assert below > 0 > above
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ZERO_ONE_LOSSES)
+def test_keeps_the_dtype(name, dtype):
+    total = zero_one_loss(name)([tf.fill([2, 2], tf.constant(0.3, dtype))])
+    assert total.dtype == dtype
+    assert total.shape == ()
+
+
+def test_takes_any_iterable():
+    assert float(zero_one_l2(iter(tables([[1.0]], [[1.0]])))) == -0.25
+    assert float(zero_one_l2({"normal": tf.ones([1, 1])}.values())) == -0.25
+
+
+def test_unknown_loss():
+    assert zero_one_loss("l1") is zero_one_l1
+    with pytest.raises(ConfigurationError, match="Did you mean 'none'"):
+        zero_one_loss("non")
