@@ -8,6 +8,7 @@ import sys
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.search_flags import define_search_flags, read_search_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.runs import Run
@@ -39,6 +40,7 @@ def main() -> int:
     settings = read_search_settings(COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
+    load_tensorflow()
     from fairdarts_tf.search_run import run_search
 
     result = run_search(settings, workdir)

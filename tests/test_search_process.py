@@ -1,4 +1,4 @@
-"""Stopping a search from the keyboard or by the system: it saves, says how to go on, and does."""
+"""The search as a process: signals, and what it prints."""
 
 from __future__ import annotations
 
@@ -31,3 +31,17 @@ def test_a_signal_saves(tmp_path, number, code):
     assert "stopped and saved" in error and "flags.txt" in error and "Traceback" not in error
     steps = [int(path.stem.split("-")[1]) for path in (tmp_path / "run" / "checkpoints").iterdir()]
     assert 2 <= max(steps) < 1000
+
+
+def test_bad_input_is_one_line_even_where_tensorflow_was_loaded(tmp_path):
+    flags = tiny_flags(tmp_path / "run", dataset="cifar11")
+    result = subprocess.run(
+        [sys.executable, "-m", "fairdarts_tf.cli.search", *flags],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2 and result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert "cifar10" in line
