@@ -268,7 +268,19 @@ class TensorBoardLog:
         return tf.summary.create_file_writer(str(self._run.tensorboard))
 
     def __call__(self, row: Row, recorder: Recorder) -> None:
-        """Writes one epoch."""
+        """Writes one epoch.
+
+        Raises:
+            RunError: When the files cannot be written.
+        """
+        try:
+            self._write(row, recorder)
+        except tf.errors.OpError as error:
+            # TensorFlow's message: the operation, the file, "; ", the system's reason, then what followed from it.
+            reason = error.message.splitlines()[0].rsplit("; ", 1)[-1]
+            raise self._run.cannot_write(OSError(reason)) from error
+
+    def _write(self, row: Row, recorder: Recorder) -> None:
         epoch = int(row["epoch"])
         with self._writer.as_default(step=epoch):
             for name, value in row.items():

@@ -57,11 +57,11 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        # Written last: a damaged table of contents may hide the end of the archive.
+        int(arrays["step"])
         version = int(arrays.pop("format_version"))
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
-        raise RunError(
-            f"the checkpoint {path} is corrupt or truncated. Delete it, then start the run again."
-        ) from error
+        raise RunError(f"the checkpoint {path} is corrupt or truncated.") from error
     if version != FORMAT_VERSION:
         raise RunError(
             f"the checkpoint {path} has format {version}, but this version of the program reads format "
@@ -86,5 +86,7 @@ def load_latest(directory: Path) -> tuple[dict[str, np.ndarray] | None, list[Run
         except RunError as error:
             errors.append(error)
     if errors:
-        raise errors[0]
+        raise RunError(
+            f"{errors[0]} No other in {directory} is whole. Delete that directory to start the run from its beginning."
+        )
     return None, []

@@ -200,8 +200,7 @@ class _Derivation(NamedTuple):
         if not reachable:
             raise GenotypeError(
                 f"the {kind} cell would be empty: no node can be reached through operations of at least "
-                f"{self.threshold:g}; the largest value is {values.max():.4f}. Lower --threshold, use --method=darts, "
-                "or search longer."
+                f"{self.threshold:g}; the largest value is {values.max():.4f}. Lower --threshold or use --method=darts."
             )
         return [(item, row) for item, row in kept if item in reachable]
 

@@ -23,7 +23,7 @@ def configure_runtime() -> None:
         if not tf.config.threading.get_intra_op_parallelism_threads():
             tf.config.threading.set_intra_op_parallelism_threads(1)
         if not tf.config.threading.get_inter_op_parallelism_threads():
-            tf.config.threading.set_inter_op_parallelism_threads(len(os.sched_getaffinity(0)))
+            tf.config.threading.set_inter_op_parallelism_threads(_cores())
     except RuntimeError:
         # TensorFlow already runs, as in a notebook: its threads can no longer be chosen.
         return
@@ -50,6 +50,13 @@ def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
             f"{len(devices)}, or --strategy=none."
         )
     return tf.distribute.MirroredStrategy([_short(device) for device in devices])
+
+
+def _cores() -> int:
+    """Returns the cores that this process may use; only Linux tells fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _short(device: str) -> str:

@@ -13,7 +13,7 @@ from fairdarts_tf.files import write_atomically, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 
-FREE_TO_CHANGE = frozenset({"workdir", "data_dir", "download", "strategy", "checkpoint_steps", "xla"})
+FREE_TO_CHANGE = frozenset({"workdir", "data_dir", "download", "strategy", "checkpoint_steps"})
 """Settings that do not change what a run computes: a restart may have others."""
 
 

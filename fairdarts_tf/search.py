@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.losses import zero_one_loss
+from fairdarts_tf.relaxations import relaxation
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
@@ -122,8 +123,12 @@ class Search(keras.Model):
         return {kind: np.array(table.numpy()) for kind, table in self.supernet.alphas.items()}
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """Returns the relaxed alphas, (edges, operations), by kind of cell."""
-        return {kind: np.array(table) for kind, table in self.supernet.mixing_weights().items()}
+        """Returns the relaxed alphas, (edges, operations) in float64, by kind of cell.
+
+        In float64, as what reads the alphas from a file has them: a genotype shown is the genotype derived.
+        """
+        relax = relaxation(self.supernet.relaxation).of_array
+        return {kind: relax(table) for kind, table in self.alphas().items()}
 
     @property
     def _alpha_tables(self) -> list[keras.Variable]:

@@ -17,6 +17,7 @@ from fairdarts_tf.callbacks import ProgressBar, Recorder, StopOnSignal, TensorBo
 from fairdarts_tf.checkpoints import load_latest
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.epoch_report import describe_epoch
+from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
@@ -24,7 +25,7 @@ from fairdarts_tf.runs import Run
 from fairdarts_tf.search import Search, SingleLevelSearch
 from fairdarts_tf.search_state import write_state
 from fairdarts_tf.settings import SearchSettings
-from fairdarts_tf.spaces import search_space
+from fairdarts_tf.spaces import space_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,7 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
     devices.configure_runtime()
     run = Run(workdir)
     run.check(settings.as_flags())
+    space_of(settings)
     images = data.load_dataset(
         settings.dataset,
         "train",
@@ -108,7 +110,13 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     recorder.try_to_derive(search.mixing_weights())
     recorder.write_files()
-    return SearchResult(derive(search.mixing_weights()), history, search)
+    try:
+        return SearchResult(derive(search.mixing_weights()), history, search)
+    except GenotypeError as error:
+        raise GenotypeError(
+            f"the search is complete, but {error} The alphas are saved: derive --alphas={run.workdir} --method=darts "
+            "(or with a lower --threshold) needs no new search."
+        ) from error
 
 
 def build_search(
@@ -128,7 +136,7 @@ def build_search(
     Returns:
         The search, and a function from mixing weights by kind of cell to a genotype.
     """
-    space = _space(settings)
+    space = space_of(settings)
     keras.utils.set_random_seed(settings.seed)
     with (strategy or tf.distribute.get_strategy()).scope():
         supernet = space.supernet(
@@ -153,12 +161,6 @@ def build_search(
         return space.derive(mixing_weights, settings.method, settings.threshold)
 
     return search, derive
-
-
-def _space(settings: SearchSettings) -> object:
-    space = search_space(settings.space)
-    names = {field.name for field in dataclasses.fields(space)}
-    return space(**{name: getattr(settings, name) for name in names})
 
 
 class _Batches:

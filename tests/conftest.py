@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import fairdarts_tf  # noqa: F401  (before TensorFlow, which then loads as it does in the commands)
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 

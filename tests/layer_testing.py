@@ -96,8 +96,7 @@ def _check_saved_model(layer: keras.layers.Layer, inputs: tuple[object, ...], pa
     assert [variable.path for variable in loaded.weights] == [variable.path for variable in model.weights]
     for found, expected in zip(loaded.weights, model.weights, strict=True):
         np.testing.assert_array_equal(found, expected, err_msg=expected.path)
-    arrays = tree.flatten(inputs)
-    arguments = arrays if len(arrays) > 1 else arrays[0]
+    arguments = inputs[0] if model is layer else tree.flatten(inputs)
     for found, expected in zip(tree.flatten(loaded(arguments)), call(layer, inputs), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 

@@ -43,11 +43,14 @@ class Command:
             if rest:
                 return self._fail(f"unexpected argument {rest[0]!r}. Flags are written --name=value; see --help.")
             return main() or 0
-        except (flags.Error, FairDartsError) as error:
+        except flags.Error as error:
+            return self._fail(f"{str(error).removeprefix('ERROR:: ')}. --help lists all flags with their types.")
+        except FairDartsError as error:
             return self._fail(str(error))
         except OSError as error:
             return self._fail(_describe(error))
         except KeyboardInterrupt:
+            print(f"{self.name}: interrupted; what was not saved by then is not saved.", file=sys.stderr)
             return EXIT_INTERRUPTED
 
     def help(self) -> str:

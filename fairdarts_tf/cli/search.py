@@ -12,6 +12,7 @@ from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.search_flags import define_search_flags, read_search_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.runs import Run
+from fairdarts_tf.spaces import space_of
 
 COMMAND = Command(
     "search",
@@ -40,6 +41,7 @@ def main() -> int:
     settings = read_search_settings(COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
+    space_of(settings)
     load_tensorflow()
     from fairdarts_tf.search_run import run_search
 

@@ -167,7 +167,7 @@ def _lay_out(items: Sequence[GenotypeItem], concat: Sequence[int]) -> _Cell:
     cell = _Cell([[] for _ in range(last + 1)])
     nodes = {node: cell.add(2 * depth, _node(node, existing)) for node, depth in depths.items()}
     for item in items:
-        colour = COLOURS[item.op]
+        colour = COLOURS.get(item.op, _INK)
         box = cell.add(2 * depths[item.to] - 1, _Shape(*_BOX_SIZE, item.op, colour, item in reachable))
         cell.connect(nodes[item.source], box, colour, has_arrow=False)
         cell.connect(box, nodes[item.to], colour, has_arrow=True)

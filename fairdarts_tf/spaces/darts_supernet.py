@@ -65,10 +65,13 @@ class DartsSupernet(keras.Model):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates the alphas and builds all layers for images (batch, height, width, channels)."""
-        initializer = keras.initializers.RandomNormal(stddev=self.alpha_noise) if self.alpha_noise else "zeros"
         self.alphas = {
             kind: self.add_weight(
-                name=f"alphas_{kind}", shape=shape, initializer=initializer, dtype=self._result_dtype, autocast=False
+                name=f"alphas_{kind}",
+                shape=shape,
+                initializer=self._alpha_initializer(),
+                dtype=self._result_dtype,
+                autocast=False,
             )
             for kind, shape in self.space.alpha_shapes.items()
         }
@@ -122,6 +125,10 @@ class DartsSupernet(keras.Model):
     def _result_dtype(self) -> str:
         """Alphas, classifier and logits never fall below float32, whatever the cells compute in."""
         return "float64" if self.variable_dtype == "float64" else "float32"
+
+    def _alpha_initializer(self) -> keras.initializers.Initializer | str:
+        """Returns a new initializer for each table: one draws the same values every time."""
+        return keras.initializers.RandomNormal(stddev=self.alpha_noise) if self.alpha_noise else "zeros"
 
     def _cell(self, index: int, policy: dict[str, object]) -> SupernetCell:
         reductions = self.space.reductions

@@ -1,0 +1,85 @@
+"""A run's directory: its flags, and when a start is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairdarts_tf.errors import RunError
+from fairdarts_tf.runs import MAX_FLAGS_BYTES, Run
+from fairdarts_tf.settings import SearchSettings
+
+SETTINGS = SearchSettings(seed=3, operations=("skip_connect", "sep_conv_3x3")).as_flags()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run(tmp_path / "some" / "where")
+    run.open(SETTINGS)
+    return run
+
+
+def test_reads_the_settings_that_it_wrote(run: Run):
+    assert run.settings() == SETTINGS | {"workdir": str(run.workdir)}
+    assert [path.name for path in run.workdir.iterdir()] == ["flags.txt"]
+
+
+def test_a_new_directory_has_no_settings_and_checking_makes_nothing(tmp_path: Path):
+    run = Run(tmp_path / "new")
+    run.check(SETTINGS)
+    assert run.settings() is None
+    assert not run.workdir.exists()
+
+
+def test_opening_again_leaves_the_file_alone(run: Run):
+    before = (run.workdir / "flags.txt").stat().st_mtime_ns
+    run.open(SETTINGS | {"checkpoint_steps": "5"})
+    assert (run.workdir / "flags.txt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["data_dir", "download", "strategy", "checkpoint_steps"])
+def test_settings_without_influence_may_change(run: Run, name: str):
+    run.check(SETTINGS | {name: "other"})
+
+
+def test_shows_every_difference(run: Run):
+    with pytest.raises(RunError) as error:
+        run.check(SETTINGS | {"seed": "4", "layers": "5"})
+    assert "--layers=5 (the run has 8)" in str(error.value)
+    assert "--seed=4 (the run has 3)" in str(error.value)
+    assert "epochs" not in str(error.value)
+
+
+def test_reads_hand_written_flags(run: Run):
+    (run.workdir / "flags.txt").write_text("# a comment\n\n  --seed=3\n--download\n--nosingle_level\n--dataset=a=b\n")
+    assert run.settings() == {"seed": "3", "download": "true", "single_level": "false", "dataset": "a=b"}
+
+
+@pytest.mark.parametrize("content", [b"--seed=3\nnot a flag\n", b"\xff\xfe", b"#" * (MAX_FLAGS_BYTES + 1)])
+def test_refuses_a_file_that_is_no_list_of_flags(run: Run, content: bytes):
+    (run.workdir / "flags.txt").write_bytes(content)
+    with pytest.raises(RunError, match=r"flags\.txt"):
+        run.check(SETTINGS)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9])
+def test_refuses_truncated_flags(run: Run, share: float):
+    path = run.workdir / "flags.txt"
+    content = path.read_bytes()[: int(share * path.stat().st_size)]
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="checkpoint_steps|seed"):
+        Run(run.workdir).check(SETTINGS)
+    assert path.read_bytes() == content
+
+
+def test_hidden_files_do_not_make_a_directory_foreign(tmp_path: Path):
+    (tmp_path / ".DS_Store").touch()
+    Run(tmp_path).open(SETTINGS)
+    assert (tmp_path / "flags.txt").is_file()
+
+
+def test_files_below_a_file_are_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="--workdir"):
+        Run(tmp_path / "file" / "run").open(SETTINGS)
