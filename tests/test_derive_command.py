@@ -58,7 +58,7 @@ def test_genotype_alone_on_stdout(run: Path):
 def test_report_goes_to_stderr(run: Path):
     result = command(f"--alphas={run / 'alphas.npz'}", "--report", f"--output={run / 'found.json'}")
     assert Genotype.from_json(result.stdout) == Genotype.load(run / "found.json") == wanted()
-    assert len(result.stderr.splitlines()) == len(wanted().normal) + len(wanted().reduce) + 2
+    assert len(result.stderr.splitlines()) == len(wanted().normal) + len(wanted().reduce) + 3
 
 
 def test_flags_decide(run: Path):

@@ -97,3 +97,9 @@ def test_unknown_loss():
     assert zero_one_loss("l1") is zero_one_l1
     with pytest.raises(ConfigurationError, match="Did you mean 'none'"):
         zero_one_loss("non")
+
+
+def test_settings_offer_every_loss():
+    from fairdarts_tf.settings import ZERO_ONE_NAMES
+
+    assert set(ZERO_ONE_NAMES) == set(ZERO_ONE_LOSSES)

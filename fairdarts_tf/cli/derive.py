@@ -87,6 +87,8 @@ def main() -> None:
         genotype.save(COMMAND.flags.output)
     if COMMAND.flags.report:
         rows = derivation.confidence(values, operations, method, threshold)
+        # An .npz file names neither: read otherwise it gives another genotype, and no error.
+        print(f"read as {settings['relaxation']} of {', '.join(operations)}", file=sys.stderr)
         print(derivation.format_report(rows), file=sys.stderr)
     print(genotype.to_json())
 
