@@ -14,12 +14,14 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["fairdarts_tf", "fairdarts_tf.*"]),
-    package_data={"fairdarts_tf": ["*.json"]},
+    package_data={"fairdarts_tf": ["*.json"], "fairdarts_tf.report": ["assets/*", "templates/*"]},
     install_requires=[
         "absl-py",
         "importlib_resources",  # tensorflow-datasets imports it and does not declare it
+        "jinja2",
         "keras>=3.15",
         "keras-tuner",
+        "markupsafe",
         "matplotlib",
         "numpy",
         "pillow",
@@ -36,7 +38,9 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "fairdarts-animate = fairdarts_tf.cli.animate:run",
             "fairdarts-derive = fairdarts_tf.cli.derive:run",
+            "fairdarts-report = fairdarts_tf.cli.report:run",
             "fairdarts-search = fairdarts_tf.cli.search:run",
         ],
     },

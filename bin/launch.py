@@ -14,8 +14,10 @@ EXIT_UNFIT = 2
 PACKAGES = {
     "absl": "absl-py",
     "importlib_resources": "importlib_resources",
+    "jinja2": "jinja2",
     "keras": "keras>=3.15",
     "keras_tuner": "keras-tuner",
+    "markupsafe": "markupsafe",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
     "PIL": "pillow",
@@ -27,11 +29,15 @@ PACKAGES = {
 }
 DEVELOPMENT = {"hypothesis": "hypothesis", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff"}
 LIGHT = {name: PACKAGES[name] for name in ("absl", "numpy")}
+PICTURES = LIGHT | {name: PACKAGES[name] for name in ("matplotlib", "PIL")}
+PAGES = LIGHT | {name: PACKAGES[name] for name in ("jinja2", "markupsafe")}
 
 
 def main(command: str) -> int:
     """Runs a command of the project with the rest of ``sys.argv``; ``"dev"`` only checks the tests' packages."""
-    needs = {"derive": LIGHT, "dev": PACKAGES | DEVELOPMENT}.get(command, PACKAGES)
+    needs = {"animate": PICTURES, "derive": LIGHT, "report": PAGES, "dev": PACKAGES | DEVELOPMENT}.get(
+        command, PACKAGES
+    )
     unfit = [problem for module, requirement in needs.items() if (problem := _problem(module, requirement))]
     if unfit:
         project = f"{ROOT}[dev]" if command == "dev" else ROOT

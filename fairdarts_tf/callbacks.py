@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import sys
 import time
@@ -11,7 +10,6 @@ from types import FrameType
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from fairdarts_tf.checkpoints import save_checkpoint
@@ -250,50 +248,3 @@ class ProgressBar(keras.callbacks.Callback):
         """Removes the bar."""
         if self.bar is not None:
             self.bar.close()
-
-
-class TensorBoardLog:
-    """Writes each epoch's numbers, histograms of the mixing weights and the cells to event files.
-
-    Args:
-        run: Whose ``tensorboard`` directory is written.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    @functools.cached_property
-    def _writer(self) -> tf.summary.SummaryWriter:
-        """Made with the first epoch, as making it leaves a file."""
-        return tf.summary.create_file_writer(str(self._run.tensorboard))
-
-    def __call__(self, row: Row, recorder: Recorder) -> None:
-        """Writes one epoch.
-
-        Raises:
-            RunError: When the files cannot be written.
-        """
-        try:
-            self._write(row, recorder)
-        except tf.errors.OpError as error:
-            # TensorFlow's message: the operation, the file, "; ", the system's reason, then what followed from it.
-            reason = error.message.splitlines()[0].rsplit("; ", 1)[-1]
-            raise self._run.cannot_write(OSError(reason)) from error
-
-    def _write(self, row: Row, recorder: Recorder) -> None:
-        epoch = int(row["epoch"])
-        with self._writer.as_default(step=epoch):
-            for name, value in row.items():
-                if name != "epoch" and value is not None:
-                    tf.summary.scalar(name, value)
-            for kind, table in recorder.model.mixing_weights().items():
-                tf.summary.histogram(f"mixing_weights/{kind}", table)
-            if recorder.genotype is not None:
-                tf.summary.image("cells", _picture(recorder.genotype))
-        self._writer.flush()
-
-
-def _picture(genotype: Genotype) -> tf.Tensor:
-    from fairdarts_tf.report.cells import png_bytes
-
-    return tf.io.decode_png(png_bytes(genotype, dpi=60), channels=3)[tf.newaxis]

@@ -13,19 +13,21 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf import data, devices
-from fairdarts_tf.callbacks import ProgressBar, Recorder, StopOnSignal, TensorBoardLog, WarmUp
+from fairdarts_tf.callbacks import ProgressBar, Recorder, StopOnSignal, WarmUp
 from fairdarts_tf.checkpoints import load_latest
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.epoch_report import describe_epoch
-from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.errors import FairDartsError, GenotypeError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
+from fairdarts_tf.report.page import write_report
 from fairdarts_tf.runs import Run
 from fairdarts_tf.search import Search, SingleLevelSearch
 from fairdarts_tf.search_state import write_state
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import space_of
+from fairdarts_tf.tensorboard_log import TensorBoardLog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +112,7 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     recorder.try_to_derive(search.mixing_weights())
     recorder.write_files()
+    _write_report(run)
     try:
         return SearchResult(derive(search.mixing_weights()), history, search)
     except GenotypeError as error:
@@ -117,6 +120,14 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
             f"the search is complete, but {error} The alphas are saved: derive --alphas={run.workdir} --method=darts "
             "(or with a lower --threshold) needs no new search."
         ) from error
+
+
+def _write_report(run: Run) -> None:
+    """Writes the run's page; a search that came to its end is worth more than its picture."""
+    try:
+        write_report(run.workdir)
+    except (OSError, FairDartsError) as error:
+        print(f"warning: no report was written: {error}", file=sys.stderr)
 
 
 def build_search(

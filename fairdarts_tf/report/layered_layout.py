@@ -22,6 +22,7 @@ class Place:
     Args:
         width: Its width, in any unit of length.
         height: Its height.
+        x: The middle of its column: a result of `arrange`.
         y: The height of its middle, downwards: a result of `arrange`.
         before: The places of the column before to which it is joined.
         after: The places of the column after to which it is joined.
@@ -29,9 +30,23 @@ class Place:
 
     width: float
     height: float
+    x: float = dataclasses.field(default=0.0, init=False)
     y: float = dataclasses.field(default=0.0, init=False)
     before: list[Place] = dataclasses.field(default_factory=list, init=False)
     after: list[Place] = dataclasses.field(default_factory=list, init=False)
+
+    @property
+    def left(self) -> float:
+        """Where lines enter it."""
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        """Where lines leave it."""
+        return self.x + self.width / 2
+
+
+Point = tuple[float, float]
 
 
 def join(places: Sequence[Place]) -> None:
@@ -41,8 +56,8 @@ def join(places: Sequence[Place]) -> None:
         right.before.append(left)
 
 
-def arrange(columns: list[list[Place]], spacing: float) -> None:
-    """Orders every column but the first so that few lines cross, and sets each place's ``y``, the topmost edge at 0.
+def arrange(columns: list[list[Place]], spacing: float, gap: float = 0.0) -> None:
+    """Orders every column but the first so that few lines cross, and sets each place's position, the corner at (0, 0).
 
     Orders come from the sweeps of Sugiyama, Tagawa and Toda (1981): a column is sorted by the mean position of its
     neighbours, forwards and backwards in turn. The order with the fewest crossings stays, of several starts: the one
@@ -51,10 +66,28 @@ def arrange(columns: list[list[Place]], spacing: float) -> None:
     Args:
         columns: The places of each column, from left to right; sorted in place.
         spacing: The least distance between two places of a column.
+        gap: The distance between two columns. Each is as wide as its widest place, and so is every passage in it.
     """
     first, *others = _untangled(columns)
     columns[:] = [first, *(sorted(column, key=_is_alone) for column in others)]
     _set_heights(columns, spacing)
+    _set_columns(columns, gap)
+
+
+def curve(places: Sequence[Place]) -> list[list[Point]]:
+    """Returns the line through arranged places of successive columns, level wherever it enters or leaves one.
+
+    Returns:
+        Its start as one point, then for each step either the three further points of a cubic Bézier curve, or the end
+        of a straight step across a passage.
+    """
+    steps: list[list[Point]] = [[(places[0].right, places[0].y)]]
+    for start, end in itertools.pairwise(places):
+        middle = (start.right + end.left) / 2
+        steps.append([(middle, start.y), (middle, end.y), (end.left, end.y)])
+        if end is not places[-1]:
+            steps.append([(end.right, end.y)])
+    return steps
 
 
 def _untangled(columns: list[list[Place]]) -> list[list[Place]]:
@@ -109,6 +142,17 @@ def _set_heights(columns: list[list[Place]], spacing: float) -> None:
     top = min(place.y - place.height / 2 for column in columns for place in column)
     for place in itertools.chain.from_iterable(columns):
         place.y -= top
+
+
+def _set_columns(columns: list[list[Place]], gap: float) -> None:
+    left = 0.0
+    for column in columns:
+        width = max(place.width for place in column)
+        for place in column:
+            place.x = left + width / 2
+            if type(place) is Place:
+                place.width = width
+        left += width + gap
 
 
 def _calm_height(place: Place) -> float:

@@ -1,0 +1,100 @@
+"""The command ``report``: a run's directory in, an HTML page out. Needs no TensorFlow, so it starts at once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+
+from fairdarts_tf.cli.app import Command
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.report.comparison import write_comparison
+from fairdarts_tf.report.page import write_report
+from fairdarts_tf.report.run_data import read_run
+
+COMMAND = Command(
+    "report",
+    """Writes a search as one HTML page, which opens from disk and needs no network, and prints where it is.
+
+Several directories give a page that compares them. A search may still be going: the page shows how far it is.""",
+)
+
+flags.DEFINE_list(
+    "workdir",
+    [],
+    "The search's directory; several, separated by commas, are compared.",
+    flag_values=COMMAND.flags,
+    module_name="input",
+)
+flags.DEFINE_string(
+    "output",
+    None,
+    "Where the page goes. Not given: report.html in the search's directory, or ./comparison.html for several.",
+    flag_values=COMMAND.flags,
+    module_name="output",
+)
+flags.DEFINE_boolean(
+    "watch",
+    False,
+    "Writes the page again and again until every search is finished; the open page follows.",
+    flag_values=COMMAND.flags,
+    module_name="output",
+)
+flags.DEFINE_float(
+    "interval", 10.0, "Seconds between two pages of --watch.", flag_values=COMMAND.flags, module_name="output"
+)
+
+_SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.1, 86_400
+
+Write = Callable[[float | None], Path]
+"""Writes the page; takes the seconds after which it loads itself anew, None for never."""
+
+
+def main() -> None:
+    """Writes the page and prints its path.
+
+    Raises:
+        FairDartsError: When a flag is not usable or a directory holds no run.
+        OSError: When the page cannot be written.
+    """
+    workdirs = [workdir for workdir in COMMAND.flags.workdir if workdir]
+    if not workdirs:
+        raise ConfigurationError("which search? Name its directory with --workdir.")
+    write = _writer(workdirs, COMMAND.flags.output)
+    if COMMAND.flags.watch:
+        _watch(workdirs, write, COMMAND.flags.interval)
+    else:
+        print(write(None))
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+def _writer(workdirs: list[str], output: str | None) -> Write:
+    if len(workdirs) == 1:
+        return lambda reload_seconds: write_report(workdirs[0], output or None, reload_seconds)
+    return lambda reload_seconds: write_comparison(workdirs, output or "comparison.html", reload_seconds)
+
+
+def _watch(workdirs: list[str], write: Write, interval: float) -> None:
+    """Writes until all runs are finished; the last page, also after an interrupt, does not load itself anew."""
+    if not _SHORTEST_INTERVAL <= interval <= _LONGEST_INTERVAL:
+        raise ConfigurationError(
+            f"--interval is {interval:g}, but must be from {_SHORTEST_INTERVAL:g} to {_LONGEST_INTERVAL} seconds."
+        )
+    print(write(interval), flush=True)
+    try:
+        while not all(read_run(workdir).state().name == "finished" for workdir in workdirs):
+            time.sleep(interval)
+            write(interval)
+    finally:
+        write(None)
+
+
+if __name__ == "__main__":
+    run()

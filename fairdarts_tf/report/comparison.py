@@ -1,0 +1,161 @@
+"""Several runs on one page: a table, overlaid curves, how far the genotypes agree, and the heat maps side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fairdarts_tf import files
+from fairdarts_tf.genotypes import CELL_KINDS, Genotype
+from fairdarts_tf.report import figures, summary
+from fairdarts_tf.report.evolution import Evolution, evolution_of
+from fairdarts_tf.report.figures import Figure
+from fairdarts_tf.report.page import CELL_NAMES, RELAXATION_NAMES, chosen_places, render
+from fairdarts_tf.report.run_data import RunData, read_run
+
+_CURVES = {
+    "search_accuracy": ("Accuracy, half that trains the alphas", "accuracy, %", True, False),
+    "train_accuracy": ("Accuracy, half that trains the weights", "accuracy, %", True, False),
+    "search_loss": ("Loss, half that trains the alphas", "cross-entropy", False, False),
+    "zero_one": ("Zero-one loss", "zero-one loss", False, False),
+    "operations_on": ("Operations that are on", "operations", False, True),
+    "operations_undecided": ("Operations that are undecided", "operations", False, True),
+}
+"""By column of the history: the heading, the axis, and whether it holds shares, or counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A run as the comparison shows it: a row of the table, and a column of heat maps."""
+
+    name: str
+    run: RunData
+    evolution: Evolution
+    genotype: Genotype | None
+    network: summary.NetworkSummary | None
+    state: str
+    search_accuracy: str
+    train_accuracy: str
+    skips: str
+    coin_flips: str
+    duration: str
+
+    @property
+    def items(self) -> dict[str, str]:
+        """Each cell's items in one line, by the cell's name."""
+        if self.genotype is None:
+            return {}
+        return {CELL_NAMES[kind]: summary.items_text(self.genotype, kind) for kind in CELL_KINDS}
+
+
+def write_comparison(
+    workdirs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] = "comparison.html",
+    reload_seconds: float | None = None,
+) -> Path:
+    """Writes a page that compares searches, atomically.
+
+    Args:
+        workdirs: Their directories.
+        output: Defaults to ``comparison.html``.
+        reload_seconds: After how long the open page loads itself anew. Defaults to None: never.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        RunError: When one of the directories holds no run.
+        OSError: When the file cannot be written.
+    """
+    path = Path(output)
+    files.write_text_atomically(path, render_comparison([read_run(workdir) for workdir in workdirs], reload_seconds))
+    return path
+
+
+def render_comparison(runs: Sequence[RunData], reload_seconds: float | None = None) -> str:
+    """Returns the comparison of runs as HTML text."""
+    named = _named(runs)
+    entries = [_entry(name, run) for name, run in named.items()]
+    pictures = _curve_figures(named) | _heat_maps(entries)
+    context = {
+        "title": f"{len(entries)} searches compared",
+        "entries": entries,
+        "flags": summary.differing_flags(named),
+        "agreement": _agreement(entries),
+        "curves": {f"curve_{column}": title for column, (title, *_) in _CURVES.items()},
+        "heat_maps": {
+            kind: [(entry, f"heat_{kind}_{place}") for place, entry in enumerate(entries)] for kind in CELL_KINDS
+        },
+        "figures": pictures,
+        "problems": [f"{entry.name}: {problem}" for entry in entries for problem in entry.run.problems],
+        "cell_names": CELL_NAMES,
+        "relaxation_names": RELAXATION_NAMES,
+    }
+    return render("comparison.html.j2", context, {"figures": pictures, "replay": None}, reload_seconds)
+
+
+def _named(runs: Sequence[RunData]) -> dict[str, RunData]:
+    """Returns the runs by a name of its own for each: the directory's, or its path where two are alike."""
+    short = [run.name for run in runs]
+    named: dict[str, RunData] = {}
+    for name, run in zip(short, runs, strict=True):
+        name = name if short.count(name) == 1 else str(run.workdir)
+        while name in named:
+            name += " (again)"
+        named[name] = run
+    return named
+
+
+def _entry(name: str, run: RunData) -> Entry:
+    evolution = evolution_of(run)
+    derived = evolution.last.genotype if evolution.last else None
+    genotype = run.genotype or derived
+    return Entry(
+        name=name,
+        run=run,
+        evolution=evolution,
+        genotype=genotype,
+        network=summary.network_summary(genotype) if genotype else None,
+        state=summary.describe_state(run),
+        search_accuracy=summary.percent(summary.last(run, "search_accuracy")),
+        train_accuracy=summary.percent(summary.last(run, "train_accuracy")),
+        skips=summary.skips(genotype),
+        coin_flips=summary.coin_flips(evolution),
+        duration=summary.duration(summary.total_seconds(run)),
+    )
+
+
+def _agreement(entries: Sequence[Entry]) -> list[tuple[str, list[float | None]]]:
+    """Returns, for each run with a genotype, its agreement with each of them."""
+    found = [(entry.name, entry.genotype) for entry in entries if entry.genotype is not None]
+    if len(found) < 2:
+        return []
+    return [(name, [summary.share_of_equal_items(one, other) for _, other in found]) for name, one in found]
+
+
+def _curve_figures(runs: Mapping[str, RunData]) -> dict[str, Figure]:
+    found = {}
+    for column, (_, axis, percent, whole) in _CURVES.items():
+        lines = {
+            name: (run.columns["epoch"], run.columns[column])
+            for name, run in runs.items()
+            if {"epoch", column} <= set(run.columns) and np.isfinite(run.columns[column]).any()
+        }
+        figure = figures.curves(lines, axis, percent, whole)
+        if figure is not None:
+            found[f"curve_{column}"] = figure
+    return found
+
+
+def _heat_maps(entries: Sequence[Entry]) -> dict[str, Figure]:
+    found = {}
+    for place, entry in enumerate(entries):
+        operations = entry.run.derivation.operations
+        for kind, weights in entry.run.mixing_weights().items():
+            chosen = chosen_places(entry.evolution.epochs[-1], kind, operations)
+            found[f"heat_{kind}_{place}"] = figures.heat_map(weights[-1], operations, chosen)
+    return found

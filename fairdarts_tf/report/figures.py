@@ -1,0 +1,266 @@
+"""Figures of a run for Plotly's JavaScript library, as plain dictionaries that become JSON.
+
+A figure says what is drawn. Colours of text, grid and background are the page's, which follow the reader's dark or
+light; a trace that has a colour of its own holds both in ``meta``: ``{"colours": [on light, on dark]}``.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fairdarts_tf.alphas import edge_endpoints, nodes_of
+from fairdarts_tf.report.cells import COLOURS
+
+Figure = dict[str, Any]
+Trace = dict[str, Any]
+
+DASHES = {
+    "avg_pool_3x3": "dot",
+    "sep_conv_5x5": "dash",
+    "dil_conv_5x5": "dash",
+    "sep_conv_7x7": "dot",
+}
+"""Operations of one family share a hue: as lines their larger kernels are dashed."""
+
+_NO_FAMILY = "#7C8594"
+_PALETTE = ("#2472B8", "#C2780A", "#128A74", "#B4235A", "#8B3FA8", "#5B6472", "#7A9A01", "#D1495B")
+_STATES = {"on": ["#1F66A8", "#7DB4E6"], "undecided": ["#A9C7E4", "#3F6286"], "off": ["#D5DAE1", "#39424F"]}
+_TOWARDS_WHITE = 0.28
+_ROW_HEIGHT, _LEAST_ROW_HEIGHT, _MOST_MAP_HEIGHT = 25, 12, 900
+_MAP_MARGIN = 96
+_DIGITS = 4
+_FEW = 8
+
+
+def colours(name: str) -> list[str]:
+    """Returns an operation's colour on a light page and on a dark one."""
+    return _both(COLOURS.get(name, _NO_FAMILY))
+
+
+def edge_names(edges: int) -> list[str]:
+    """Returns a short name for each row of a table of alphas, as in ``"0 → 2"``."""
+    return [f"{source} → {to}" for to, source in edge_endpoints(nodes_of(edges))]
+
+
+def trajectories(
+    epochs: Sequence[int], weights: np.ndarray, operations: Sequence[str], threshold: float | None
+) -> Figure:
+    """Draws every mixing weight by epoch; the legend shows and hides all edges of an operation.
+
+    Args:
+        epochs: Numbers of the epochs.
+        weights: Of shape (epochs, edges, operations), in [0, 1].
+        operations: The columns' names.
+        threshold: Drawn as a line, unless None.
+    """
+    names = edge_names(weights.shape[1])
+    traces = [
+        _trajectory(epochs, weights[:, :, column], names, operation) for column, operation in enumerate(operations)
+    ]
+    layout = _layout(height=420, y={"range": [-0.02, 1.02], "title": {"text": "mixing weight"}}, hovermode="closest")
+    if threshold is not None:
+        layout["shapes"] = [_level(threshold)]
+    return {"data": traces, "layout": layout}
+
+
+def heat_map(weights: np.ndarray, operations: Sequence[str], chosen: Iterable[tuple[int, int]] = ()) -> Figure:
+    """Draws the mixing weights of a cell, edges down and operations across, on a scale from 0 to 1.
+
+    Args:
+        weights: Of shape (edges, operations).
+        operations: The columns' names.
+        chosen: (edge, operation) of what the genotype keeps, outlined.
+    """
+    edges = len(weights)
+    row = max(_LEAST_ROW_HEIGHT, min(_ROW_HEIGHT, _MOST_MAP_HEIGHT // edges))
+    trace = {
+        "type": "heatmap",
+        "z": table(weights),
+        "x": [_text(operation) for operation in operations],
+        "y": edge_names(edges),
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 2,
+        "ygap": 2,
+        "showscale": False,
+        "hovertemplate": "<b>%{x}</b><br>edge %{y}<br>%{z:.4f}<extra></extra>",
+    }
+    if row > _LEAST_ROW_HEIGHT + 3:
+        trace |= {"texttemplate": "%{z:.2f}", "textfont": {"size": 10}}
+    layout = {
+        "height": row * edges + _MAP_MARGIN,
+        "margin": {"l": 50, "r": 4, "t": 6, "b": _MAP_MARGIN - 6},
+        "xaxis": {"tickangle": -50, "fixedrange": True, "ticks": "", "showgrid": False, "type": "category"},
+        "yaxis": {"autorange": "reversed", "fixedrange": True, "ticks": "", "showgrid": False, "type": "category"},
+    }
+    return {"data": [trace], "layout": layout, "chosen": [list(place) for place in chosen]}
+
+
+def dominant_operations(
+    epochs: Sequence[int], weights: np.ndarray, operations: Sequence[str], threshold: float
+) -> Figure:
+    """Draws how many mixing weights reach the threshold, by operation, as a stacked area.
+
+    Args:
+        epochs: Numbers of the epochs.
+        weights: Of shape (epochs, edges, operations).
+        operations: The columns' names.
+        threshold: The least weight that counts.
+    """
+    counts = np.sum(weights >= threshold, axis=1)
+    series = {operation: (counts[:, column], colours(operation)) for column, operation in enumerate(operations)}
+    return _stacked(epochs, series, "operations")
+
+
+def states(columns: Mapping[str, np.ndarray]) -> Figure | None:
+    """Draws how many operations are on, undecided and off, or returns None if the history lacks that."""
+    if not {"epoch", *(f"operations_{name}" for name in _STATES)} <= set(columns):
+        return None
+    series = {name: (columns[f"operations_{name}"], both) for name, both in _STATES.items()}
+    return _stacked(columns["epoch"].astype(int).tolist(), series, "operations")
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]],
+    title: str,
+    percent: bool = False,
+    whole: bool = False,
+) -> Figure | None:
+    """Draws lines by epoch.
+
+    Args:
+        lines: By name: epochs, and values, where NaN or None leaves a gap.
+        title: Of the vertical axis.
+        percent: Whether values are shares to be shown in per cent.
+        whole: Whether values are counts, drawn as steps.
+
+    Returns:
+        The figure, or None if no line has a value.
+    """
+    factor = 100 if percent else 1
+    traces = []
+    for index, (name, (epochs, values)) in enumerate(lines.items()):
+        numbers = _rounded(factor * np.array(values, np.float64), 6)
+        if all(number is None for number in numbers):
+            continue
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if len(numbers) < 3 else "lines",
+                "name": _text(name),
+                "x": [int(epoch) for epoch in epochs],
+                "y": numbers,
+                "line": {"width": 2, "shape": "hv" if whole else "linear", "dash": _dash_of_line(index)},
+                "meta": {"colours": _both(_PALETTE[index % len(_PALETTE)])},
+                "hovertemplate": "%{y:.0f}" if whole else "%{y:.2f} %" if percent else "%{y:.4f}",
+            }
+        )
+    if not traces:
+        return None
+    y = {"title": {"text": _text(title)}} | (_whole_numbers(traces) if whole else {})
+    return {"data": traces, "layout": _layout(height=310, y=y)}
+
+
+def table(values: np.ndarray) -> list[list[float | None]]:
+    """Returns a table of mixing weights with as many digits as a page needs."""
+    return [_rounded(row, _DIGITS) for row in values]
+
+
+def _trajectory(epochs: Sequence[int], values: np.ndarray, names: Sequence[str], operation: str) -> Trace:
+    """Returns one trace of all edges, values (epochs, edges), with a gap after each edge.
+
+    One trace for each line would take several times as long to draw.
+    """
+    x: list[int | None] = []
+    y: list[float | None] = []
+    edges: list[str] = []
+    for name, line in zip(names, values.T, strict=True):
+        x += [*map(int, epochs), None]
+        y += [*_rounded(line, _DIGITS), None]
+        edges += [name] * (len(epochs) + 1)
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(epochs) > 1 else "markers",
+        "name": _text(operation),
+        "x": x,
+        "y": y,
+        "text": edges,
+        "connectgaps": False,
+        "line": {"width": 1.4, "dash": DASHES.get(operation, "solid")},
+        "meta": {"colours": colours(operation)},
+        "hovertemplate": f"<b>{_template(operation)}</b>"
+        "<br>edge %{text}<br>%{y:.4f} at epoch %{x}<extra></extra>",
+    }
+
+
+def _stacked(epochs: Sequence[int], series: Mapping[str, tuple[np.ndarray, list[str]]], title: str) -> Figure:
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": _text(name),
+            "x": list(epochs),
+            "y": _rounded(counts, 0),
+            "stackgroup": "all",
+            "line": {"width": 0.8},
+            "meta": {"colours": both, "fill": True},
+            "hovertemplate": "%{y:.0f}",
+        }
+        for name, (counts, both) in series.items()
+    ]
+    totals = [{"y": np.sum([counts for counts, _ in series.values()], axis=0)}]
+    y = {"title": {"text": title}} | _whole_numbers(totals)
+    return {"data": traces, "layout": _layout(height=340, y=y)}
+
+
+def _whole_numbers(traces: Iterable[Trace]) -> dict[str, Any]:
+    """Returns an axis from 0 that counts: Plotly alone would put fractions between small whole numbers."""
+    most = max((value for trace in traces for value in trace["y"] if value is not None), default=0)
+    few = {"range": [0, max(most + 0.3, 2.3)], "dtick": 1} if most <= _FEW else {}
+    return {"rangemode": "tozero", "tickformat": "d"} | few
+
+
+def _layout(height: int, y: dict[str, Any], hovermode: str = "x unified") -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 52, "r": 8, "t": 28, "b": 44},
+        "hovermode": hovermode,
+        "xaxis": {"title": {"text": "epoch"}, "tickformat": "d"},
+        "yaxis": y,
+        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
+        "showlegend": True,
+    }
+
+
+def _level(value: float) -> dict[str, Any]:
+    line = {"width": 1, "dash": "dash"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value, "line": line, "layer": "below"}
+
+
+def _dash_of_line(index: int) -> str:
+    return ("solid", "dash", "dot")[index // len(_PALETTE) % 3]
+
+
+def _rounded(values: Iterable[float], digits: int) -> list[float | None]:
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+
+
+def _both(colour: str) -> list[str]:
+    """Returns a colour for light pages and, mixed with white, for dark ones."""
+    parts = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+    lighter = [round(part + (255 - part) * _TOWARDS_WHITE) for part in parts]
+    return [colour, "#" + "".join(f"{part:02X}" for part in lighter)]
+
+
+def _text(text: str) -> str:
+    """Returns a text as Plotly shows it letter by letter: its labels understand a few of HTML's tags."""
+    return html.escape(str(text), quote=False)
+
+
+def _template(text: str) -> str:
+    """Returns a text for a hover template, where braces after a per cent sign would be a variable."""
+    return _text(text).replace("%{", "% {")

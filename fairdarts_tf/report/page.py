@@ -1,0 +1,263 @@
+"""The report of a run: one self-contained HTML page that a browser opens from disk, without a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from fairdarts_tf import files
+from fairdarts_tf.derivation import COIN_FLIP_MARGIN
+from fairdarts_tf.genotypes import CELL_KINDS, Genotype
+from fairdarts_tf.report import cells, figures, summary
+from fairdarts_tf.report.evolution import Epoch, Evolution, evolution_of
+from fairdarts_tf.report.figures import Figure
+from fairdarts_tf.report.run_data import RunData, read_run
+
+CELL_NAMES = {"normal": "Normal cell", "reduce": "Reduction cell"}
+RELAXATION_NAMES = {"sigmoid": "sigmoid(alpha)", "softmax": "softmax(alpha)"}
+
+_HERE = Path(__file__).parent
+_VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_UNSAFE_IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """The cells of a genotype as SVG, with their natural size in pixels."""
+
+    svg: Markup
+    width: float
+    height: float
+
+
+def write_report(
+    workdir: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    reload_seconds: float | None = None,
+) -> Path:
+    """Writes the report of a search, atomically.
+
+    Args:
+        workdir: The search's directory; it may still be going.
+        output: Defaults to None: ``report.html`` in the directory.
+        reload_seconds: After how long the open page loads itself anew. Defaults to None: never.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        RunError: When the directory holds no run.
+        OSError: When the file cannot be written.
+    """
+    run = read_run(workdir)
+    path = Path(output) if output is not None else Path(workdir) / "report.html"
+    files.write_text_atomically(path, render_report(run, reload_seconds))
+    return path
+
+
+def render_report(run: RunData, reload_seconds: float | None = None) -> str:
+    """Returns the report of a run as HTML text."""
+    evolution = evolution_of(run)
+    genotype, problems = _final_genotype(run, evolution)
+    drawings, order = _drawings(evolution)
+    pictures = _figures(run, evolution)
+    size = summary.network_summary(genotype) if genotype else None
+    context = {
+        "title": run.name,
+        "run": run,
+        "state": run.state(),
+        "state_text": summary.describe_state(run),
+        "facts": summary.facts(run, evolution),
+        "size": size,
+        "flags": summary.flags_of(run),
+        "problems": [*run.problems, *problems],
+        "cells": _final_cells(genotype, evolution) if genotype else None,
+        "no_genotype": evolution.last.reason if evolution.last else "",
+        "evolution": evolution,
+        "drawings": drawings,
+        "tallest": max((drawing.height for drawing in drawings), default=0),
+        "shown": order[-1] if order else None,
+        "figures": pictures,
+        "relaxations": _relaxations(run),
+        "relaxation_names": RELAXATION_NAMES,
+        "cell_names": CELL_NAMES,
+        "colours": cells.COLOURS,
+        "coin_flip_margin": COIN_FLIP_MARGIN,
+    }
+    data = {"figures": pictures, "replay": _replay(run, evolution, order)}
+    return render("report.html.j2", context, data, reload_seconds)
+
+
+def render(template: str, context: Mapping[str, Any], data: object, reload_seconds: float | None = None) -> str:
+    """Returns a page made of a template, with scripts and styles inline.
+
+    Args:
+        template: A file name in ``templates``.
+        context: The template's variables. Whatever is not markup is escaped.
+        data: What the page's script reads; becomes JSON.
+        reload_seconds: As `write_report` takes it.
+    """
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            context,
+            data=json_for_script(data),
+            reload_seconds=reload_seconds,
+            styles=_asset("report.css"),
+            plotly=_asset("plotly-cartesian.min.js"),
+            script=_asset("report.js"),
+        )
+    )
+
+
+def json_for_script(value: object) -> Markup:
+    """Returns JSON that no text in it can end, or turn into anything else, inside a ``<script>`` element.
+
+    Raises:
+        ValueError: When a number in it is not finite, which JSON has no word for.
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return Markup(text.translate(_UNSAFE_IN_SCRIPT))
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["lead"] = _lead
+    return environment
+
+
+def _lead(margin: float | None) -> str:
+    """Returns a margin; that of a coin flip has more digits and stands out."""
+    if margin is None:
+        return summary.UNKNOWN
+    return Markup('<b class="flip">{:+.4f}</b>').format(margin) if margin < COIN_FLIP_MARGIN else f"{margin:+.3f}"
+
+
+@functools.cache
+def _asset(name: str) -> Markup:
+    """Returns a file of the project's own as it is, not as text to be escaped."""
+    return Markup((_HERE / "assets" / name).read_text(encoding="utf-8"))
+
+
+def _final_genotype(run: RunData, evolution: Evolution) -> tuple[Genotype | None, list[str]]:
+    """Returns the genotype that the page shows, and what is to be said about where it comes from."""
+    derived = evolution.last.genotype if evolution.last else None
+    if run.genotype is None and derived is not None:
+        return derived, ["genotype.json is missing: the cells shown are derived from the recorded alphas."]
+    if run.genotype is not None and evolution.last and run.genotype != derived:
+        return run.genotype, [
+            "genotype.json is not what the recorded alphas give by the run's method: the cells shown are the file's."
+        ]
+    return run.genotype, []
+
+
+def _final_cells(genotype: Genotype, evolution: Evolution) -> Drawing:
+    return _drawing(genotype, evolution.nodes, cells.notes_of(evolution.confidence))
+
+
+def _drawings(evolution: Evolution) -> tuple[list[Drawing], list[int | None]]:
+    """Returns the drawing of each genotype once, and for each epoch which of them it is, None without a genotype."""
+    genotypes = dict.fromkeys(epoch.genotype for epoch in evolution.epochs if epoch.genotype is not None)
+    places = {genotype: place for place, genotype in enumerate(genotypes)}
+    return [_drawing(genotype, evolution.nodes) for genotype in genotypes], [
+        places.get(epoch.genotype) for epoch in evolution.epochs
+    ]
+
+
+def _drawing(genotype: Genotype, nodes: int, notes: cells.Notes | None = None) -> Drawing:
+    svg = cells.svg(cells.with_all_nodes(genotype, nodes) if nodes else genotype, notes)
+    width, height = map(float, _VIEW_BOX.search(svg).groups())
+    return Drawing(Markup(svg), width, height)
+
+
+def _relaxations(run: RunData) -> list[str]:
+    """Returns both relaxations, the run's own first."""
+    return sorted(RELAXATION_NAMES, key=lambda name: name != run.derivation.relaxation)
+
+
+def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
+    """Returns the page's figures by name, without those that lack their data."""
+    found: dict[str, Figure | None] = {
+        "states": figures.states(run.columns),
+        "skips": figures.curves(_skip_lines(run, evolution), "skip connections", whole=True),
+        "loss": figures.curves(_halves(run, "loss"), "cross-entropy"),
+        "accuracy": figures.curves(_halves(run, "accuracy"), "accuracy, %", percent=True),
+        "zero_one": figures.curves(_line(run, "zero-one loss", "zero_one"), "zero-one loss"),
+    }
+    epochs = run.epochs.tolist()
+    settings = run.derivation
+    for kind, weights in run.mixing_weights().items():
+        found[f"trajectories_{kind}"] = figures.trajectories(epochs, weights, settings.operations, settings.threshold)
+        found[f"dominant_{kind}"] = figures.dominant_operations(
+            epochs, weights, settings.operations, settings.threshold
+        )
+    for name in _relaxations(run):
+        for kind, weights in run.mixing_weights(name).items():
+            chosen = chosen_places(evolution.epochs[-1], kind, settings.operations)
+            found[f"heat_{name}_{kind}"] = figures.heat_map(weights[-1], settings.operations, chosen)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def chosen_places(epoch: Epoch, kind: str, operations: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Returns (row, column) in the table of alphas of each item of an epoch's genotype."""
+    if epoch.genotype is None:
+        return []
+    # Node n's edges come after those of the nodes before it, which have 2, 3, ... n - 1 of them.
+    return [
+        (item.to * (item.to - 1) // 2 - 1 + item.source, operations.index(item.op))
+        for item in epoch.genotype.items(kind)
+    ]
+
+
+def _replay(run: RunData, evolution: Evolution, order: list[int | None]) -> dict[str, Any]:
+    """Returns what the slider shows at each epoch."""
+    operations = run.derivation.operations
+    tables = {
+        f"heat_{name}_{kind}": [figures.table(table) for table in weights]
+        for name in RELAXATION_NAMES
+        for kind, weights in run.mixing_weights(name).items()
+    }
+    chosen = {kind: [chosen_places(epoch, kind, operations) for epoch in evolution.epochs] for kind in CELL_KINDS}
+    return {
+        "epochs": [epoch.number for epoch in evolution.epochs],
+        "reasons": [epoch.reason for epoch in evolution.epochs],
+        "drawings": order,
+        "tables": tables,
+        "chosen": {f"heat_{name}_{kind}": chosen[kind] for name in RELAXATION_NAMES for kind in CELL_KINDS},
+    }
+
+
+def _skip_lines(run: RunData, evolution: Evolution) -> dict[str, tuple]:
+    if evolution.epochs:
+        numbers = [epoch.number for epoch in evolution.epochs]
+        return {CELL_NAMES[kind]: (numbers, [epoch.skips(kind) for epoch in evolution.epochs]) for kind in CELL_KINDS}
+    return {name: line for kind in CELL_KINDS for name, line in _line(run, CELL_NAMES[kind], f"{kind}_skips").items()}
+
+
+def _halves(run: RunData, quantity: str) -> dict[str, tuple]:
+    train = _line(run, "half that trains the weights", f"train_{quantity}")
+    return train | _line(run, "half that trains the alphas", f"search_{quantity}")
+
+
+def _line(run: RunData, name: str, column: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    if not {"epoch", column} <= set(run.columns):
+        return {}
+    return {name: (run.columns["epoch"], run.columns[column])}

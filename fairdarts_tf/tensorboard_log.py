@@ -1,0 +1,117 @@
+"""What TensorBoard shows of a search: numbers, histograms and pictures by epoch."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from fairdarts_tf.derivation import confidence
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.history import History, Row
+from fairdarts_tf.runs import Run
+from fairdarts_tf.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fairdarts_tf.callbacks import Recorder
+
+MOST_SECONDS = 0.1
+"""Pictures that take no longer than this are drawn after every epoch."""
+
+MOST_SHARE = 0.03
+"""Slower ones are drawn as often as this share of the search's seconds allows, and after the last epoch."""
+
+_DPI = 60
+
+
+class TensorBoardLog:
+    """Writes each epoch's numbers, histograms of the mixing weights and pictures to event files.
+
+    The pictures are the cells, with each operation's mixing weight and smallest margin, heat maps of all mixing
+    weights, and the curves so far.
+
+    Args:
+        run: Whose ``tensorboard`` directory is written.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._pace = _Pace()
+
+    @functools.cached_property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        """Made with the first epoch, as making it leaves a file."""
+        return tf.summary.create_file_writer(str(self._run.tensorboard))
+
+    def __call__(self, row: Row, recorder: Recorder) -> None:
+        """Writes one epoch.
+
+        Raises:
+            RunError: When the files cannot be written.
+        """
+        try:
+            self._write(row, recorder)
+        except tf.errors.OpError as error:
+            # TensorFlow's message: the operation, the file, "; ", the system's reason, then what followed from it.
+            reason = error.message.splitlines()[0].rsplit("; ", 1)[-1]
+            raise self._run.cannot_write(OSError(reason)) from error
+
+    def _write(self, row: Row, recorder: Recorder) -> None:
+        epoch, settings = int(row["epoch"]), recorder.settings
+        mixing_weights = recorder.model.mixing_weights()
+        with self._writer.as_default(step=epoch):
+            for name, value in row.items():
+                if name != "epoch" and value is not None:
+                    tf.summary.scalar(name, value)
+            for kind, table in mixing_weights.items():
+                tf.summary.histogram(f"mixing_weights/{kind}", table)
+            if self._pace.is_due(float(row["seconds"])) or epoch == settings.epochs:
+                began = time.perf_counter()
+                _write_pictures(settings, recorder.history, mixing_weights, recorder.genotype)
+                self._pace.spent(time.perf_counter() - began)
+        self._writer.flush()
+
+
+class _Pace:
+    """Decides how often to draw, by what the last drawing cost."""
+
+    def __init__(self) -> None:
+        self._epochs_seconds = 0.0
+        self._spent: list[float] = []
+
+    def is_due(self, epoch_seconds: float) -> bool:
+        self._epochs_seconds += epoch_seconds
+        # The first drawing also loads what draws, so it says little of those that follow.
+        if len(self._spent) < 2 or self._spent[-1] <= MOST_SECONDS:
+            return True
+        return sum(self._spent) + self._spent[-1] <= MOST_SHARE * self._epochs_seconds
+
+    def spent(self, seconds: float) -> None:
+        self._spent.append(seconds)
+
+
+def _write_pictures(
+    settings: SearchSettings, history: History, mixing_weights: Mapping[str, np.ndarray], genotype: Genotype | None
+) -> None:
+    from fairdarts_tf.report import cells, curves, heat_map
+
+    if genotype is not None:
+        rows = confidence(mixing_weights, settings.operations, settings.method, settings.threshold)
+        shown = cells.with_all_nodes(genotype, settings.nodes)
+        _write_picture("cells", cells.draw_genotype(shown, cells.notes_of(rows)))
+    _write_picture("heat_maps", heat_map.draw_heat_maps(mixing_weights, settings.operations))
+    columns = curves.columns_of(history.rows)
+    _write_picture("curves", curves.draw_recorded(columns, history.arrays(), settings.operations, settings.relaxation))
+
+
+def _write_picture(name: str, figure: Figure) -> None:
+    from fairdarts_tf.report.animation import pixels
+
+    # Each epoch's picture may have a size of its own: TensorBoard keeps the size with every step.
+    tf.summary.image(name, pixels(figure, _DPI)[np.newaxis])

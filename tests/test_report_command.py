@@ -1,0 +1,99 @@
+"""The command `report`: where the page goes, exit codes, watching."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from report_testing import make_run
+
+PROJECT = Path(__file__).resolve().parents[1]
+COMMAND = [sys.executable, "-m", "fairdarts_tf.cli.report"]
+
+
+def command(*arguments: object, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_writes_beside_the_run_and_prints_where(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", epochs=2)
+    result = command(f"--workdir={workdir}")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{workdir / 'report.html'}\n"
+    assert (workdir / "report.html").is_file()
+
+
+def test_output_and_comparison(tmp_path: Path):
+    runs = [make_run(tmp_path / name, epochs=2) for name in ("one", "other")]
+    assert command(f"--workdir={runs[0]}", f"--output={tmp_path / 'a.html'}").stdout == f"{tmp_path / 'a.html'}\n"
+    both = ",".join(map(str, runs))
+    assert command(f"--workdir={both}", cwd=tmp_path).stdout == "comparison.html\n"
+    assert "2 searches compared" in (tmp_path / "comparison.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--workdir"),
+        (["--workdir="], "--workdir"),
+        (["--workdir=absent"], "does not exist"),
+        (["--workdir=tests"], "holds no run"),
+        (["--workdir=RUN", "--output=absent/page.html"], "absent"),
+        (["--workdir=RUN", "--output=tests"], "tests"),
+        (["--workdir=RUN", "--watch", "--interval=0"], "--interval"),
+        (["--workdir=RUN,absent"], "does not exist"),
+        (["--wrokdir=RUN"], "wrokdir"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], words: str):
+    run = make_run(tmp_path / "run", epochs=2)
+    result = command(*(argument.replace("RUN", str(run)) for argument in arguments))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("report: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr
+
+
+def test_watching_ends_with_the_search(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", recorded=1, epochs=3, threshold=0.1)
+    page = workdir / "report.html"
+    process = subprocess.Popen([*COMMAND, f"--workdir={workdir}", "--watch", "--interval=0.2"], cwd=PROJECT)
+    try:
+        _wait_for(lambda: page.exists() and "1 of 3 epochs" in page.read_text())
+        assert 'data-reload-seconds="0.2"' in page.read_text()
+        make_run(workdir, epochs=3, threshold=0.1)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+    assert "3 of 3 epochs" in page.read_text() and "data-reload-seconds=" not in page.read_text()
+
+
+def test_an_interrupt_leaves_a_page_that_rests(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", recorded=1, epochs=3, threshold=0.1)
+    page = workdir / "report.html"
+    process = subprocess.Popen([*COMMAND, f"--workdir={workdir}", "--watch", "--interval=30"], cwd=PROJECT)
+    try:
+        _wait_for(page.exists)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+    finally:
+        process.kill()
+    assert "data-reload-seconds=" not in page.read_text()
+
+
+def _wait_for(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
