@@ -17,7 +17,7 @@ from fairdarts_tf.callbacks import ProgressBar, Recorder, StopOnSignal, WarmUp
 from fairdarts_tf.checkpoints import load_latest
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.epoch_report import describe_epoch
-from fairdarts_tf.errors import FairDartsError, GenotypeError
+from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
@@ -126,7 +126,7 @@ def _write_report(run: Run) -> None:
     """Writes the run's page; a search that came to its end is worth more than its picture."""
     try:
         write_report(run.workdir)
-    except (OSError, FairDartsError) as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, the search is done and saved)
         print(f"warning: no report was written: {error}", file=sys.stderr)
 
 

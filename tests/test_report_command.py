@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -97,3 +98,19 @@ def _wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_watching_ends_where_the_search_was_stopped(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", recorded=3)
+    for path in (workdir, *workdir.rglob("*")):
+        os.utime(path, (1e9, 1e9))
+    result = command(f"--workdir={workdir}", "--watch", "--interval=0.1")
+    assert result.returncode == 0
+    assert "data-reload-seconds=" not in (workdir / "report.html").read_text()
+
+
+def test_several_directories_each_with_its_own_flag(tmp_path: Path):
+    runs = [make_run(tmp_path / name) for name in ("one", "two, three")]
+    output = tmp_path / "both.html"
+    assert command(*(f"--workdir={run}" for run in runs), f"--output={output}").returncode == 0
+    assert "two, three" in output.read_text()

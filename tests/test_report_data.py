@@ -12,6 +12,7 @@ from report_testing import change_flag, make_run
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.report.evolution import evolution_of
+from fairdarts_tf.report.figures import dominant_operations
 from fairdarts_tf.report.run_data import RECORDS, read_run
 
 
@@ -148,3 +149,32 @@ def test_stood_counts_the_last_epochs(workdir: Path):
 
 def test_records_are_what_a_search_writes(workdir: Path):
     assert {path.name for path in workdir.iterdir()} == {"flags.txt", *RECORDS}
+
+
+def test_flags_cut_short_are_named_and_nothing_is_said_of_how_far_the_run_is(workdir: Path):
+    path = workdir / "flags.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:9]))
+    run = read_run(workdir)
+    assert "cut short" in problems(workdir) and "--method" in problems(workdir)
+    assert run.state().name == "unknown"
+
+
+@pytest.mark.parametrize("line", ["5," + 200_000 * "1" + "\n", "1e300" + 15 * ",1" + "\n", "7" + 15 * ",1" + "\n"])
+def test_senseless_lines_of_a_history_are_named(workdir: Path, line: str):
+    path = workdir / "history.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:4], line, *lines[5:]]))
+    assert "history.csv" in problems(workdir)
+    assert read_run(workdir).epochs_done == 12
+
+
+def test_lost_alphas_are_named(workdir: Path):
+    (workdir / "alphas.npz").unlink()
+    assert "alphas.npz is missing" in problems(workdir)
+
+
+def test_where_weights_compete_the_largest_of_an_edge_is_dominant():
+    weights = np.array([[[0.2, 0.3, 0.5], [0.4, 0.35, 0.25]]])
+    figure = dominant_operations([1], weights, ("a", "b", "c"), None)
+    assert [trace["y"] for trace in figure["data"]] == [[1], [0], [1]]
+    assert {trace["type"] for trace in figure["data"]} == {"bar"}, "an area of one epoch has no width"

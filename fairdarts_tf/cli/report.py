@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.app import EXIT_TERMINATED, Command
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.report.comparison import write_comparison
 from fairdarts_tf.report.page import write_report
@@ -22,10 +24,10 @@ COMMAND = Command(
 Several directories give a page that compares them. A search may still be going: the page shows how far it is.""",
 )
 
-flags.DEFINE_list(
+flags.DEFINE_multi_string(
     "workdir",
     [],
-    "The search's directory; several, separated by commas, are compared.",
+    "The search's directory; several, separated by commas or each with its own flag, are compared.",
     flag_values=COMMAND.flags,
     module_name="input",
 )
@@ -39,7 +41,7 @@ flags.DEFINE_string(
 flags.DEFINE_boolean(
     "watch",
     False,
-    "Writes the page again and again until every search is finished; the open page follows.",
+    "Writes the page again and again while a search is going on; the open page follows.",
     flag_values=COMMAND.flags,
     module_name="output",
 )
@@ -60,7 +62,7 @@ def main() -> None:
         FairDartsError: When a flag is not usable or a directory holds no run.
         OSError: When the page cannot be written.
     """
-    workdirs = [workdir for workdir in COMMAND.flags.workdir if workdir]
+    workdirs = [workdir for given in COMMAND.flags.workdir for workdir in _split(given) if workdir]
     if not workdirs:
         raise ConfigurationError("which search? Name its directory with --workdir.")
     write = _writer(workdirs, COMMAND.flags.output)
@@ -75,6 +77,11 @@ def run() -> None:
     sys.exit(COMMAND.execute(main, sys.argv))
 
 
+def _split(given: str) -> list[str]:
+    """Returns the directories that one flag names; a directory whose own name has a comma is one."""
+    return [given] if os.path.isdir(given) else given.split(",")
+
+
 def _writer(workdirs: list[str], output: str | None) -> Write:
     if len(workdirs) == 1:
         return lambda reload_seconds: write_report(workdirs[0], output or None, reload_seconds)
@@ -82,14 +89,15 @@ def _writer(workdirs: list[str], output: str | None) -> Write:
 
 
 def _watch(workdirs: list[str], write: Write, interval: float) -> None:
-    """Writes until all runs are finished; the last page, also after an interrupt, does not load itself anew."""
+    """Writes until no run is going on; the last page, also after a signal, does not load itself anew."""
     if not _SHORTEST_INTERVAL <= interval <= _LONGEST_INTERVAL:
         raise ConfigurationError(
             f"--interval is {interval:g}, but must be from {_SHORTEST_INTERVAL:g} to {_LONGEST_INTERVAL} seconds."
         )
     print(write(interval), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
-        while not all(read_run(workdir).state().name == "finished" for workdir in workdirs):
+        while any(read_run(workdir).state().name == "going" for workdir in workdirs):
             time.sleep(interval)
             write(interval)
     finally:

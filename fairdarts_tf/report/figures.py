@@ -61,7 +61,8 @@ def trajectories(
     traces = [
         _trajectory(epochs, weights[:, :, column], names, operation) for column, operation in enumerate(operations)
     ]
-    layout = _layout(height=420, y={"range": [-0.02, 1.02], "title": {"text": "mixing weight"}}, hovermode="closest")
+    y = {"range": [-0.02, 1.02], "title": {"text": "mixing weight"}}
+    layout = _layout(height=420, y=y, epochs=len(epochs), hovermode="closest")
     if threshold is not None:
         layout["shapes"] = [_level(threshold)]
     return {"data": traces, "layout": layout}
@@ -101,17 +102,20 @@ def heat_map(weights: np.ndarray, operations: Sequence[str], chosen: Iterable[tu
 
 
 def dominant_operations(
-    epochs: Sequence[int], weights: np.ndarray, operations: Sequence[str], threshold: float
+    epochs: Sequence[int], weights: np.ndarray, operations: Sequence[str], threshold: float | None
 ) -> Figure:
-    """Draws how many mixing weights reach the threshold, by operation, as a stacked area.
+    """Draws how many mixing weights are dominant, by operation, as a stacked area.
 
     Args:
         epochs: Numbers of the epochs.
         weights: Of shape (epochs, edges, operations).
         operations: The columns' names.
-        threshold: The least weight that counts.
+        threshold: The least weight that counts. None: the largest weight of each edge counts.
     """
-    counts = np.sum(weights >= threshold, axis=1)
+    if threshold is None:
+        counts = np.sum(np.eye(len(operations))[weights.argmax(axis=-1)], axis=1)
+    else:
+        counts = np.sum(weights >= threshold, axis=1)
     series = {operation: (counts[:, column], colours(operation)) for column, operation in enumerate(operations)}
     return _stacked(epochs, series, "operations")
 
@@ -162,7 +166,7 @@ def curves(
     if not traces:
         return None
     y = {"title": {"text": _text(title)}} | (_whole_numbers(traces) if whole else {})
-    return {"data": traces, "layout": _layout(height=310, y=y)}
+    return {"data": traces, "layout": _layout(height=310, y=y, epochs=max(len(trace["x"]) for trace in traces))}
 
 
 def table(values: np.ndarray) -> list[list[float | None]]:
@@ -198,23 +202,24 @@ def _trajectory(epochs: Sequence[int], values: np.ndarray, names: Sequence[str],
 
 
 def _stacked(epochs: Sequence[int], series: Mapping[str, tuple[np.ndarray, list[str]]], title: str) -> Figure:
+    # An area of one epoch has no width: it is drawn as a bar.
+    area = {"type": "scatter", "mode": "lines", "stackgroup": "all", "line": {"width": 0.8}}
+    bar = {"type": "bar", "width": 0.4}
     traces = [
         {
-            "type": "scatter",
-            "mode": "lines",
             "name": _text(name),
             "x": list(epochs),
             "y": _rounded(counts, 0),
-            "stackgroup": "all",
-            "line": {"width": 0.8},
             "meta": {"colours": both, "fill": True},
             "hovertemplate": "%{y:.0f}",
         }
+        | (area if len(epochs) > 1 else bar)
         for name, (counts, both) in series.items()
     ]
     totals = [{"y": np.sum([counts for counts, _ in series.values()], axis=0)}]
     y = {"title": {"text": title}} | _whole_numbers(totals)
-    return {"data": traces, "layout": _layout(height=340, y=y)}
+    layout = _layout(height=340, y=y, epochs=len(epochs)) | ({} if len(epochs) > 1 else {"barmode": "stack"})
+    return {"data": traces, "layout": layout}
 
 
 def _whole_numbers(traces: Iterable[Trace]) -> dict[str, Any]:
@@ -224,12 +229,12 @@ def _whole_numbers(traces: Iterable[Trace]) -> dict[str, Any]:
     return {"rangemode": "tozero", "tickformat": "d"} | few
 
 
-def _layout(height: int, y: dict[str, Any], hovermode: str = "x unified") -> dict[str, Any]:
+def _layout(height: int, y: dict[str, Any], epochs: int, hovermode: str = "x unified") -> dict[str, Any]:
     return {
         "height": height,
         "margin": {"l": 52, "r": 8, "t": 28, "b": 44},
         "hovermode": hovermode,
-        "xaxis": {"title": {"text": "epoch"}, "tickformat": "d"},
+        "xaxis": {"title": {"text": "epoch"}, "tickformat": "d"} | ({"dtick": 1} if epochs <= _FEW else {}),
         "yaxis": y,
         "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
         "showlegend": True,

@@ -161,7 +161,9 @@ def _final_genotype(run: RunData, evolution: Evolution) -> tuple[Genotype | None
     """Returns the genotype that the page shows, and what is to be said about where it comes from."""
     derived = evolution.last.genotype if evolution.last else None
     if run.genotype is None and derived is not None:
-        return derived, ["genotype.json is missing: the cells shown are derived from the recorded alphas."]
+        # A broken file has been named already.
+        missing = "" if (run.workdir / "genotype.json").exists() else "genotype.json is missing: "
+        return derived, [f"{missing}the cells shown are derived from the recorded alphas."]
     if run.genotype is not None and evolution.last and run.genotype != derived:
         return run.genotype, [
             "genotype.json is not what the recorded alphas give by the run's method: the cells shown are the file's."
@@ -206,9 +208,9 @@ def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
     settings = run.derivation
     for kind, weights in run.mixing_weights().items():
         found[f"trajectories_{kind}"] = figures.trajectories(epochs, weights, settings.operations, settings.threshold)
-        found[f"dominant_{kind}"] = figures.dominant_operations(
-            epochs, weights, settings.operations, settings.threshold
-        )
+        # Weights that share one whole seldom reach a threshold: there the largest of an edge is the dominant one.
+        threshold = None if settings.relaxation == "softmax" else settings.threshold
+        found[f"dominant_{kind}"] = figures.dominant_operations(epochs, weights, settings.operations, threshold)
     for name in _relaxations(run):
         for kind, weights in run.mixing_weights(name).items():
             chosen = chosen_places(evolution.epochs[-1], kind, settings.operations)

@@ -36,6 +36,8 @@ _SHORTEST_SILENCE, _SILENCE_BEFORE_FIRST_EPOCH = 60.0, 1800.0
 """Seconds without a new file after which a search counts as stopped."""
 _EPOCHS_OF_SILENCE = 3
 
+_DECISIVE = ("relaxation", "operations", "method", "threshold")
+
 Value = TypeVar("Value")
 
 
@@ -61,7 +63,7 @@ class State:
     """How far a run is.
 
     Args:
-        name: ``"finished"``, ``"going"`` or ``"stopped"``.
+        name: ``"finished"``, ``"going"``, ``"stopped"``, or ``"unknown"`` where no flag says how long it was to be.
         epochs: Epochs done.
         planned: Epochs that it was to have; None if its flags do not say.
         silence: Seconds since it last wrote a file.
@@ -134,6 +136,8 @@ class RunData:
         silence = max((time.time() if now is None else now) - self.written, 0.0)
         if planned is not None and self.epochs_done >= planned:
             return State("finished", self.epochs_done, planned, silence)
+        if planned is None:
+            return State("unknown", self.epochs_done, None, silence)
         seconds = self.columns.get("seconds", np.empty(0))
         known = seconds[np.isfinite(seconds)]
         patience = _EPOCHS_OF_SILENCE * float(known.max()) if len(known) else _SILENCE_BEFORE_FIRST_EPOCH
@@ -158,6 +162,8 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
         alphas, epochs = _read_alphas(workdir, columns, problems)
         genotype = _read_genotype(workdir, problems)
         _compare_ends(columns, epochs, problems)
+        if not (workdir / "alphas.npz").is_file():
+            problems.append("alphas.npz is missing: nothing here needs it while history.npz can be read.")
     elif settings:
         problems.append("No epoch has been recorded yet, so there is nothing to draw.")
     derivation = _derivation_settings(settings, alphas, problems)
@@ -198,31 +204,38 @@ def _attempt(problems: list[str], read: Callable[[], Value], otherwise: Value) -
 
 def _read_flags(workdir: Path) -> dict[str, str]:
     settings = Run(workdir).settings()
-    if settings is None:
+    if not settings:
         raise RunError(
-            "flags.txt is missing: what ran is not known, and the genotypes are derived with a search's defaults."
+            "flags.txt is missing or empty: what ran is not known, and genotypes are derived with a search's defaults."
         )
     return settings
 
 
 def _read_columns(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
     """Returns the columns of history.csv up to the first line that is broken, which is named."""
-    if not path.exists():
+    if not path.is_file():
         raise RunError("history.csv is missing: losses, accuracies and times are not known.")
     with open(path, "rb") as file:
         lines = file.read(MAX_HISTORY_BYTES).decode("utf-8", errors="replace").splitlines(keepends=True)
-    rows = list(csv.reader(line for line in lines if line.endswith("\n")))
+    try:
+        rows = list(csv.reader(line for line in lines if line.endswith("\n")))
+    except csv.Error as error:
+        raise RunError(f"{path} is no table of numbers ({error}). Copy it again.") from error
     header = rows[0] if rows else []
     if "epoch" not in header:
         raise RunError(f"{path} does not begin with the columns of a search's history. Copy it again.")
     numbers = []
     for row in rows[1:]:
         parsed = _numbers(row, len(header))
-        if parsed is None:
+        # A search numbers its epochs from 1.
+        if parsed is None or parsed[header.index("epoch")] != len(numbers) + 1:
             break
         numbers.append(parsed)
     if len(numbers) < len(lines) - 1:
         problems.append(f"{path} is truncated or broken after epoch {len(numbers)}: what follows is not shown.")
+    absent = [name for name in COLUMNS if name not in header]
+    if absent:
+        problems.append(f"{path} lacks the columns {', '.join(absent)}: what they tell is not shown.")
     table = np.array(numbers, np.float64).reshape(len(numbers), len(header))
     return {name: table[:, header.index(name)] for name in COLUMNS if name in header}
 
@@ -272,6 +285,11 @@ def _derivation_settings(
     settings: Mapping[str, str], alphas: Mapping[str, np.ndarray], problems: list[str]
 ) -> DerivationSettings:
     default = SearchSettings()
+    lacking = [name for name in ("epochs", *_DECISIVE) if name not in settings]
+    if settings and lacking:
+        problems.append(
+            f"flags.txt is cut short: it lacks --{', --'.join(lacking)}. A search's defaults stand for them."
+        )
     count = next((table.shape[-1] for table in alphas.values()), None)
     return DerivationSettings(
         relaxation=_one_of("relaxation", settings, RELAXATIONS, default.relaxation, problems),

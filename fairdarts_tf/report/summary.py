@@ -71,6 +71,8 @@ def describe_state(run: RunData, now: float | None = None) -> str:
     state = run.state(now)
     of = f" of {state.planned}" if state.planned is not None else ""
     match state.name:
+        case "unknown":
+            return f"{state.epochs} epochs recorded"
         case "finished":
             return f"Finished: {state.epochs}{of} epochs"
         case "going":
@@ -187,5 +189,6 @@ def _derived(evolution: Evolution) -> Genotype | None:
 
 
 def _when(run: RunData) -> str:
-    started, written = moment(run.started), moment(run.written)
-    return f"{started} to {written[11:] if written[:10] == started[:10] else written}" if started and written else ""
+    # The end is not told: a file's date is that of its copy.
+    started = moment(run.started)
+    return f"began {started}" if started else ""
