@@ -88,6 +88,19 @@ def edge_endpoints(nodes: int) -> list[tuple[int, int]]:
     return [(to, source) for to in range(INPUTS, INPUTS + nodes) for source in range(to)]
 
 
+def edge_names(edges: int, arrow: str = ">") -> list[str]:
+    """Returns the names of a table's rows: ``["0>2", "1>2", "0>3", ...]``.
+
+    Args:
+        edges: How many there are.
+        arrow: What stands between source and node. Defaults to ``">"``.
+
+    Raises:
+        GenotypeError: When no cell has so many edges.
+    """
+    return [f"{source}{arrow}{to}" for to, source in edge_endpoints(nodes_of(edges))]
+
+
 def _inside(path: str | os.PathLike[str], name: str) -> Path:
     return Path(path, name) if os.path.isdir(path) else Path(path)
 

@@ -180,12 +180,14 @@ class Recorder(keras.callbacks.Callback):
         except OSError as error:
             raise self.run.cannot_write(error) from error
 
-    def try_to_derive(self, mixing_weights: dict[str, np.ndarray]) -> None:
-        """Sets `genotype` to what mixing weights give, or to None where a cell would be empty."""
+    def try_to_derive(self, mixing_weights: dict[str, np.ndarray]) -> FairDartsError | None:
+        """Sets `genotype` to what mixing weights give, or to None where there is none; then returns the reason."""
         try:
             self.genotype = self.derive(mixing_weights)
-        except FairDartsError:
+        except FairDartsError as error:
             self.genotype = None
+            return error
+        return None
 
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._began

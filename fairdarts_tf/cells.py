@@ -60,9 +60,7 @@ class ConvolutionBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the output."""
-        batch, height, width, _ = input_shape
-        reduced = [None if side is None else -(-side // self.stride) for side in (height, width)]
-        return (batch, *reduced, self.filters)
+        return convolutions.strided_shape(input_shape, self.stride, self.filters)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""
@@ -157,10 +155,7 @@ class SupernetCell(keras.layers.Layer):
         self, older_shape: tuple[int | None, ...], newer_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         """Returns the shape of the output."""
-        batch, height, width, _ = newer_shape
-        stride = 2 if self.reduction else 1
-        reduced = [None if side is None else -(-side // stride) for side in (height, width)]
-        return (batch, *reduced, self.nodes * self.filters)
+        return convolutions.strided_shape(newer_shape, 2 if self.reduction else 1, self.nodes * self.filters)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""

@@ -8,6 +8,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+Shape = tuple[int | None, ...]
+
+
+def strided_shape(shape: Shape, stride: int, channels: int | None) -> Shape:
+    """Returns (batch, ceil(height / stride), ceil(width / stride), channels) for images of a shape."""
+    batch, *sides, _ = shape
+    return (batch, *(None if side is None else -(-side // stride) for side in sides), channels)
+
 
 def pointwise(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """1x1 convolution at stride 1; kernel (1, 1, channels in, channels out)."""

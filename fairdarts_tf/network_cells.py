@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from fairdarts_tf import convolutions
 from fairdarts_tf.cells import ConvolutionBlock
 from fairdarts_tf.drop_path import DropPath
 from fairdarts_tf.genotypes import INPUTS, GenotypeItem, existing_nodes, reachable_items
@@ -86,10 +87,7 @@ class NetworkCell(keras.layers.Layer):
         self, older_shape: tuple[int | None, ...], newer_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         """Returns the shape of the output."""
-        batch, height, width, _ = newer_shape
-        stride = 2 if self.reduction else 1
-        reduced = [None if side is None else -(-side // stride) for side in (height, width)]
-        return (batch, *reduced, len(self.nodes) * self.filters)
+        return convolutions.strided_shape(newer_shape, 2 if self.reduction else 1, len(self.nodes) * self.filters)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""

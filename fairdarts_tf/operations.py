@@ -52,9 +52,7 @@ class Operation(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
         """Returns the shape of each edge's output."""
-        batch, height, width, channels = input_shape
-        reduced = [None if side is None else -(-side // self.stride) for side in (height, width)]
-        return [(batch, *reduced, channels)] * self.edges
+        return [convolutions.strided_shape(input_shape, self.stride, input_shape[-1])] * self.edges
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""

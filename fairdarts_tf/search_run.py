@@ -110,16 +110,15 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
     if signals.received is not None and recorder.step < settings.epochs * batches.steps_per_epoch:
         return SearchResult(None, history, search, signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
-    recorder.try_to_derive(search.mixing_weights())
+    failure = recorder.try_to_derive(search.mixing_weights())
     recorder.write_files()
     _write_report(run)
-    try:
-        return SearchResult(derive(search.mixing_weights()), history, search)
-    except GenotypeError as error:
+    if failure is not None:
         raise GenotypeError(
-            f"the search is complete, but {error} The alphas are saved: derive --alphas={run.workdir} --method=darts "
+            f"the search is complete, but {failure} The alphas are saved: derive --alphas={run.workdir} --method=darts "
             "(or with a lower --threshold) needs no new search."
-        ) from error
+        ) from failure
+    return SearchResult(recorder.genotype, history, search)
 
 
 def _write_report(run: Run) -> None:

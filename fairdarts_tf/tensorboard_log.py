@@ -99,12 +99,12 @@ class _Pace:
 def _write_pictures(
     settings: SearchSettings, history: History, mixing_weights: Mapping[str, np.ndarray], genotype: Genotype | None
 ) -> None:
-    from fairdarts_tf.report import cells, curves, heat_map
+    from fairdarts_tf.report import cell_layout, cells, curves, heat_map
 
     if genotype is not None:
         rows = confidence(mixing_weights, settings.operations, settings.method, settings.threshold)
-        shown = cells.with_all_nodes(genotype, settings.nodes)
-        _write_picture("cells", cells.draw_genotype(shown, cells.notes_of(rows)))
+        shown = cell_layout.with_all_nodes(genotype, settings.nodes)
+        _write_picture("cells", cells.draw_genotype(shown, cell_layout.notes_of(rows)))
     _write_picture("heat_maps", heat_map.draw_heat_maps(mixing_weights, settings.operations))
     columns = curves.columns_of(history.rows)
     _write_picture("curves", curves.draw_recorded(columns, history.arrays(), settings.operations, settings.relaxation))

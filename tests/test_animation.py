@@ -13,7 +13,8 @@ from fairdarts_tf.errors import ConfigurationError, GenotypeError, RunError
 from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import relaxation
 from fairdarts_tf.report.animation import pixels, read_frames, save_gif
-from fairdarts_tf.report.cells import COLOURS, draw_genotype
+from fairdarts_tf.report.cell_layout import COLOURS
+from fairdarts_tf.report.cells import draw_genotype
 
 EPOCHS = 5
 

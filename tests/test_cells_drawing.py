@@ -14,7 +14,8 @@ import pytest
 
 from fairdarts_tf.derivation import derive
 from fairdarts_tf.genotypes import ALL_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype, published
-from fairdarts_tf.report.cells import COLOURS, draw_genotype, png_bytes, save_png
+from fairdarts_tf.report.cell_layout import COLOURS
+from fairdarts_tf.report.cells import draw_genotype, png_bytes, save_png
 from fairdarts_tf.report.layered_layout import Place, arrange, join
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ import pytest
 
 from fairdarts_tf.derivation import confidence, derive
 from fairdarts_tf.genotypes import CELL_KINDS, FAIRDARTS_OPERATIONS, Genotype, GenotypeItem, published
-from fairdarts_tf.report import cells
+from fairdarts_tf.report import cell_layout, cells, cells_svg
 
 PROJECT = Path(__file__).resolve().parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,8 +28,8 @@ def dense() -> Genotype:
 GENOTYPES = [published("FairDARTS_a"), published("FairDARTS_c"), published("DARTS_V2"), dense()]
 
 
-def drawn(genotype: Genotype, notes: cells.Notes | None = None) -> ElementTree.Element:
-    return ElementTree.fromstring(cells.svg(genotype, notes))
+def drawn(genotype: Genotype, notes: cell_layout.Notes | None = None) -> ElementTree.Element:
+    return ElementTree.fromstring(cells_svg.svg(genotype, notes))
 
 
 def notes_for(genotype: Genotype) -> dict[tuple[str, GenotypeItem], str]:
@@ -89,9 +89,9 @@ def test_shapes_do_not_meet_and_stay_inside(genotype, notes):
 
 def test_both_drawings_have_one_layout():
     genotype = published("PDARTS")
-    _, _, width, height = map(float, cells.svg(genotype).split('viewBox="')[1].split('"')[0].split())
+    _, _, width, height = map(float, cells_svg.svg(genotype).split('viewBox="')[1].split('"')[0].split())
     assert cells.draw_genotype(genotype).get_size_inches() * 100 == pytest.approx([width, height], abs=0.1)
-    assert cells.natural_size(genotype) == pytest.approx((width / 100, height / 100), abs=0.001)
+    assert cell_layout.natural_size(genotype) == pytest.approx((width / 100, height / 100), abs=0.001)
 
 
 def test_what_does_not_exist_is_dashed_and_not_filled():
@@ -105,18 +105,18 @@ def test_isolated_nodes_at_the_end_are_shown_on_demand():
     item = GenotypeItem("skip_connect", 2, 0)
     genotype = Genotype(normal=(item,), normal_concat=(2,), reduce=(item,), reduce_concat=(2,))
     assert "3" not in texts_of(drawn(genotype))
-    shown = cells.with_all_nodes(genotype, 4)
+    shown = cell_layout.with_all_nodes(genotype, 4)
     assert {"2", "3", "4", "5"} <= set(texts_of(drawn(shown)))
     assert shown.normal == genotype.normal
 
 
 def test_several_stand_on_one_page():
-    content = cells.svg(published("FairDARTS_a"))
+    content = cells_svg.svg(published("FairDARTS_a"))
     root = ElementTree.fromstring(content)
     assert not [element for element in root.iter() if element.get("id") or element.get("style") or element.get("class")]
     assert not list(root.iter(f"{SVG}style"))
     assert root.get("width") is root.get("height") is None
-    assert max(len(cells.svg(genotype, notes_for(genotype)).encode()) for genotype in GENOTYPES) < 40_000
+    assert max(len(cells_svg.svg(genotype, notes_for(genotype)).encode()) for genotype in GENOTYPES) < 40_000
 
 
 def test_notes_are_text():
@@ -143,23 +143,23 @@ def test_long_notes_widen_the_boxes():
 
 def test_colours_stand_out_on_white_and_on_dark():
     root = drawn(published("FairDARTS_c"))
-    used = {path.get("stroke") for path in root.iter(f"{SVG}path")} | set(cells.LINE_COLOURS.values())
-    used |= {text.get("fill") for text in root.iter(f"{SVG}text")} - {"white", "currentColor", cells._INK}
+    used = {path.get("stroke") for path in root.iter(f"{SVG}path")} | set(cell_layout.LINE_COLOURS.values())
+    used |= {text.get("fill") for text in root.iter(f"{SVG}text")} - {"white", "currentColor", cell_layout.INK}
     for colour in used - {None}:
         assert min(contrast(colour, background) for background in BACKGROUNDS) >= 3, colour
-    for colour in cells.COLOURS.values():
+    for colour in cell_layout.COLOURS.values():
         assert contrast("#FFFFFF", colour) >= 3, colour
 
 
 def test_operations_without_a_colour_are_drawn(monkeypatch):
     genotype = published("SNAS")
-    monkeypatch.setattr(cells, "COLOURS", {})
-    monkeypatch.setattr(cells, "LINE_COLOURS", {})
-    cells._lay_out.cache_clear()
+    monkeypatch.setattr(cell_layout, "COLOURS", {})
+    monkeypatch.setattr(cell_layout, "LINE_COLOURS", {})
+    cell_layout.lay_out.cache_clear()
     fills = {group.find(f"{SVG}rect").get("fill") for group in operations_of(drawn(genotype))}
-    cells._lay_out.cache_clear()
-    assert fills == {cells._OTHER_COLOUR}
-    assert min(contrast(cells._OTHER_COLOUR, background) for background in BACKGROUNDS) >= 3
+    cell_layout.lay_out.cache_clear()
+    assert fills == {cell_layout.OTHER_COLOUR}
+    assert min(contrast(cell_layout.OTHER_COLOUR, background) for background in BACKGROUNDS) >= 3
 
 
 def contrast(one: str, other: str) -> float:
@@ -178,7 +178,7 @@ def test_notes_tell_value_and_smallest_margin():
     values = np.full((5, 2), 0.1)
     values[0, 0], values[1, 1] = 0.93, 0.85004
     rows = confidence({"normal": values, "reduce": values}, ("skip_connect", "sep_conv_3x3"))
-    assert cells.notes_of(rows) == {
+    assert cell_layout.notes_of(rows) == {
         (kind, item): note
         for kind in CELL_KINDS
         for item, note in {
@@ -188,13 +188,13 @@ def test_notes_tell_value_and_smallest_margin():
     }
     lone = np.full((2, 1), 0.9)
     rows = confidence({"normal": lone, "reduce": lone}, ("skip_connect",), "darts")
-    assert set(cells.notes_of(rows).values()) == {"0.90"}
+    assert set(cell_layout.notes_of(rows).values()) == {"0.90"}
 
 
 def test_svg_needs_no_matplotlib():
     code = (
-        "import sys; from fairdarts_tf.report import cells; from fairdarts_tf.genotypes import published\n"
-        "cells.svg(published('SNAS')); print(sorted({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules)))"
+        "import sys; from fairdarts_tf.report import cells_svg; from fairdarts_tf.genotypes import published\n"
+        "cells_svg.svg(published('SNAS')); print(sorted({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

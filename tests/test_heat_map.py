@@ -8,9 +8,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from fairdarts_tf.alphas import edge_names
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
-from fairdarts_tf.report.heat_map import draw_heat_maps, edge_names, png_bytes
+from fairdarts_tf.report.heat_map import draw_heat_maps, png_bytes
 
 EDGES_OF_FOUR_NODES = ["0>2", "1>2", "0>3", "1>3", "2>3", "0>4", "1>4", "2>4", "3>4"]
 

@@ -14,7 +14,7 @@ from fairdarts_tf.alphas import load_history, nodes_of
 from fairdarts_tf.errors import ConfigurationError, GenotypeError, RunError
 from fairdarts_tf.genotypes import CELL_KINDS, DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
 from fairdarts_tf.relaxations import relaxation
-from fairdarts_tf.report import cells, heat_map
+from fairdarts_tf.report import cell_layout, cells, heat_map
 from fairdarts_tf.runs import Run
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MOST_FPS = 50.0
 
 _LAST_FRAME_SECONDS = 3.0
 # White pages stay white, and boxes keep their colours; the other colours are blends at edges and in heat maps.
-_EXACT_COLOURS = ("#FFFFFF", *cells.FILLS)
+_EXACT_COLOURS = ("#FFFFFF", *cell_layout.FILLS)
 _NEAR_WHITE = 246
 _BLENDS = 114
 _PALETTE_SAMPLES = 4
@@ -55,7 +55,7 @@ class Frame(NamedTuple):
     epoch: int
     values: dict[str, np.ndarray]
     genotype: Genotype | None
-    notes: cells.Notes
+    notes: cell_layout.Notes
 
 
 def save_gif(
@@ -165,7 +165,7 @@ def _threshold(workdir: str | os.PathLike[str], settings: Mapping[str, str]) -> 
 
 def _derive(
     values: Mapping[str, np.ndarray], operations: Sequence[str], method: str, threshold: float, nodes: int
-) -> tuple[Genotype | None, cells.Notes]:
+) -> tuple[Genotype | None, cell_layout.Notes]:
     try:
         genotype = derivation.derive(values, operations, method, threshold)
     except GenotypeError:
@@ -173,7 +173,7 @@ def _derive(
             raise
         return None, {}
     rows = derivation.confidence(values, operations, method, threshold)
-    return cells.with_all_nodes(genotype, nodes), cells.notes_of(rows)
+    return cell_layout.with_all_nodes(genotype, nodes), cell_layout.notes_of(rows)
 
 
 class _Drawing(NamedTuple):
@@ -188,7 +188,7 @@ class _Drawing(NamedTuple):
 
     @classmethod
     def of(cls, frames: Sequence[Frame], operations: Sequence[str], epochs: int, width: int) -> _Drawing:
-        sizes = [cells.natural_size(frame.genotype, frame.notes) for frame in frames if frame.genotype]
+        sizes = [cell_layout.natural_size(frame.genotype, frame.notes) for frame in frames if frame.genotype]
         left_width, left_height = np.max([*sizes, _MESSAGE_SIZE], axis=0)
         maps = heat_map.draw_heat_maps(frames[0].values, operations, stacked=True)
         maps_width, maps_height = maps.get_size_inches()

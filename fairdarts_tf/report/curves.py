@@ -16,7 +16,7 @@ from fairdarts_tf.errors import RunError
 from fairdarts_tf.genotypes import CELL_KINDS, FAIRDARTS_OPERATIONS
 from fairdarts_tf.history import COLUMNS, Row
 from fairdarts_tf.relaxations import relaxation
-from fairdarts_tf.report.cells import COLOURS
+from fairdarts_tf.report.cell_layout import COLOURS
 from fairdarts_tf.runs import Run
 
 if TYPE_CHECKING:

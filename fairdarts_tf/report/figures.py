@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fairdarts_tf.alphas import edge_endpoints, nodes_of
-from fairdarts_tf.report.cells import COLOURS
+from fairdarts_tf import alphas
+from fairdarts_tf.report.cell_layout import COLOURS
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]
@@ -43,7 +43,7 @@ def colours(name: str) -> list[str]:
 
 def edge_names(edges: int) -> list[str]:
     """Returns a short name for each row of a table of alphas, as in ``"0 → 2"``."""
-    return [f"{source} → {to}" for to, source in edge_endpoints(nodes_of(edges))]
+    return alphas.edge_names(edges, arrow=" → ")
 
 
 def trajectories(

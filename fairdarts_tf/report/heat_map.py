@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairdarts_tf.alphas import edge_endpoints, nodes_of
+from fairdarts_tf.alphas import edge_names
 from fairdarts_tf.genotypes import CELL_KINDS
 
 if TYPE_CHECKING:
@@ -69,15 +69,6 @@ def png_bytes(
     buffer = io.BytesIO()
     draw_heat_maps(values, operations, stacked).savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
-
-
-def edge_names(edges: int) -> list[str]:
-    """Returns the names of a table's rows, ``source>to``: ``["0>2", "1>2", "0>3", ...]``.
-
-    Raises:
-        GenotypeError: When no cell has so many edges.
-    """
-    return [f"{source}>{to}" for to, source in edge_endpoints(nodes_of(edges))]
 
 
 def _draw_heat_map(axes: Axes, table: np.ndarray, operations: Sequence[str], cell_height: float) -> None:

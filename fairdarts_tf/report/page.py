@@ -18,7 +18,7 @@ from markupsafe import Markup
 from fairdarts_tf import files
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN
 from fairdarts_tf.genotypes import CELL_KINDS, Genotype
-from fairdarts_tf.report import cells, figures, summary
+from fairdarts_tf.report import cell_layout, cells_svg, figures, summary
 from fairdarts_tf.report.evolution import Epoch, Evolution, evolution_of
 from fairdarts_tf.report.figures import Figure
 from fairdarts_tf.report.run_data import RunData, read_run
@@ -91,7 +91,7 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "relaxations": _relaxations(run),
         "relaxation_names": RELAXATION_NAMES,
         "cell_names": CELL_NAMES,
-        "colours": cells.COLOURS,
+        "colours": cell_layout.COLOURS,
         "coin_flip_margin": COIN_FLIP_MARGIN,
     }
     data = {"figures": pictures, "replay": _replay(run, evolution, order)}
@@ -172,7 +172,7 @@ def _final_genotype(run: RunData, evolution: Evolution) -> tuple[Genotype | None
 
 
 def _final_cells(genotype: Genotype, evolution: Evolution) -> Drawing:
-    return _drawing(genotype, evolution.nodes, cells.notes_of(evolution.confidence))
+    return _drawing(genotype, evolution.nodes, cell_layout.notes_of(evolution.confidence))
 
 
 def _drawings(evolution: Evolution) -> tuple[list[Drawing], list[int | None]]:
@@ -184,8 +184,8 @@ def _drawings(evolution: Evolution) -> tuple[list[Drawing], list[int | None]]:
     ]
 
 
-def _drawing(genotype: Genotype, nodes: int, notes: cells.Notes | None = None) -> Drawing:
-    svg = cells.svg(cells.with_all_nodes(genotype, nodes) if nodes else genotype, notes)
+def _drawing(genotype: Genotype, nodes: int, notes: cell_layout.Notes | None = None) -> Drawing:
+    svg = cells_svg.svg(cell_layout.with_all_nodes(genotype, nodes) if nodes else genotype, notes)
     width, height = map(float, _VIEW_BOX.search(svg).groups())
     return Drawing(Markup(svg), width, height)
 
