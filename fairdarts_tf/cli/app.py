@@ -23,12 +23,19 @@ class Command:
     Args:
         name: The command's name, as in ``"search"``.
         description: What it does; the head of its ``--help``.
+        arguments: What its arguments besides flags are, as in ``"IMAGE..."``. Defaults to none: it takes no others.
+
+    Attributes:
+        flags: Its flags, parsed once `execute` runs.
+        rest: The arguments besides flags.
     """
 
-    def __init__(self, name: str, description: str) -> None:
+    def __init__(self, name: str, description: str, arguments: str = "") -> None:
         self.name = name
         self.description = description
+        self.arguments = arguments
         self.flags = flags.FlagValues()
+        self.rest: list[str] = []
 
     def execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
         """Parses ``argv`` (its first item is the program), runs ``main`` and returns the exit code."""
@@ -39,9 +46,9 @@ class Command:
         for name in self.flags:
             self.flags[name].unparse()
         try:
-            rest = self.flags(list(argv))[1:]
-            if rest:
-                return self._fail(f"unexpected argument {rest[0]!r}. Flags are written --name=value; see --help.")
+            self.rest = self.flags(list(argv))[1:]
+            if self.rest and not self.arguments:
+                return self._fail(f"unexpected argument {self.rest[0]!r}. Flags are written --name=value; see --help.")
             return main() or 0
         except flags.Error as error:
             return self._fail(f"{str(error).removeprefix('ERROR:: ')}. --help lists all flags with their types.")
@@ -55,7 +62,8 @@ class Command:
 
     def help(self) -> str:
         """Returns the description and all flags, grouped by subject, with their defaults."""
-        return f"{self.description}\n\nFlags:\n{self.flags.get_help()}"
+        usage = f"Usage: {self.name} [--FLAG=VALUE...] {self.arguments}\n\n" if self.arguments else ""
+        return f"{self.description}\n\n{usage}Flags:\n{self.flags.get_help()}"
 
     def _fail(self, message: str) -> int:
         print(f"{self.name}: {' '.join(message.split())}", file=sys.stderr)

@@ -1,0 +1,198 @@
+"""A found network with all that its use needs: class names, the images' size, and how they are normalised."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fairdarts_tf.errors import FairDartsError, RunError
+from fairdarts_tf.files import write_atomically, write_text_atomically
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.network import DartsNetwork
+
+FORMAT_VERSION = 1
+WEIGHTS = ("best", "last")
+"""Which weights of a run: of the epoch with the highest validation accuracy, or of the last epoch."""
+
+_MODEL_FILE = "model.json"
+_SIZES = ("num_classes", "init_channels", "layers", "stem")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FoundNetwork:
+    """A network to be used, without auxiliary head, in float32.
+
+    Attributes:
+        network: Built, with its weights; takes normalised images and returns logits.
+        class_names: By label.
+        image_shape: (height, width, channels) of its images.
+        mean: (channels,), in units of 0 to 1: an image is normalised as ``(image / 255 - mean) / std``.
+        std: (channels,), in units of 0 to 1.
+        dataset: Name of the data set that it was trained on, empty where it is not known.
+    """
+
+    network: DartsNetwork
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    mean: np.ndarray
+    std: np.ndarray
+    dataset: str = ""
+
+
+def save_description(directory: str | os.PathLike[str], found: FoundNetwork) -> None:
+    """Writes all of a found network but its weights, as ``genotype.json`` and ``model.json``.
+
+    Raises:
+        OSError: When they cannot be written.
+    """
+    config = found.network.get_config()
+    document = {
+        "format_version": FORMAT_VERSION,
+        "network": {name: config[name] for name in _SIZES},
+        "class_names": list(found.class_names),
+        "image_shape": list(found.image_shape),
+        "mean": [float(value) for value in found.mean],
+        "std": [float(value) for value in found.std],
+        "dataset": found.dataset,
+    }
+    found.network.genotype.save(Path(directory, "genotype.json"))
+    write_text_atomically(Path(directory, _MODEL_FILE), json.dumps(document, indent=2) + "\n")
+
+
+def save_weights(directory: str | os.PathLike[str], weights: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes a network's weights to ``best.npz`` or ``last.npz``.
+
+    Args:
+        directory: Where `save_description` has written, or will.
+        weights: ``"best"`` or ``"last"``.
+        arrays: As `read_weights` returns them.
+
+    Raises:
+        OSError: When they cannot be written; older ones are untouched.
+    """
+    write_atomically(Path(directory, f"{weights}.npz"), lambda file: np.savez(file, **arrays))
+
+
+def read_weights(network: DartsNetwork) -> dict[str, np.ndarray]:
+    """Returns weights and running statistics by name, without what only training has (drop path)."""
+    return {name: np.array(variable.numpy()) for name, variable in network_variables(network).items()}
+
+
+def network_variables(network: DartsNetwork) -> dict[str, keras.Variable]:
+    """Returns the variables that inference needs by a name that does not depend on the network's own."""
+    unused = {
+        id(variable) for cell in network.cells for path in cell.drop_paths.values() for variable in path.variables
+    }
+    if network.auxiliary_head is not None:
+        unused |= {id(variable) for variable in network.auxiliary_head.variables}
+    return {
+        variable.path.removeprefix(f"{network.name}/"): variable
+        for variable in network.variables
+        if id(variable) not in unused
+    }
+
+
+def is_found_network(directory: str | os.PathLike[str]) -> bool:
+    """Returns whether a directory holds a trained or imported network."""
+    return Path(directory, _MODEL_FILE).is_file()
+
+
+def load_found_network(directory: str | os.PathLike[str], weights: str = "best") -> FoundNetwork:
+    """Loads a trained or imported network.
+
+    Args:
+        directory: A training's directory.
+        weights: ``"best"`` or ``"last"``. A run that selects no best epoch has only last ones: they are taken then.
+
+    Raises:
+        RunError: When the directory holds no network, or one of its files is broken or does not fit.
+    """
+    document = _read_document(Path(directory, _MODEL_FILE))
+    try:
+        found = _build(Genotype.load(Path(directory, "genotype.json")), document)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        reason = str(error) if isinstance(error, FairDartsError) else "its values are not those of a network."
+        raise RunError(
+            f"cannot build the network of {directory}: {reason} Restore its files, or train anew."
+        ) from error
+    _assign(found.network, _weights_file(Path(directory), weights))
+    return found
+
+
+def _build(genotype: Genotype, document: Mapping[str, Any]) -> FoundNetwork:
+    shape = tuple(int(side) for side in document["image_shape"])
+    network = DartsNetwork(genotype, **{name: document["network"][name] for name in _SIZES}, name="network")
+    network.build((None, *shape))
+    names = tuple(str(name) for name in document["class_names"])
+    mean, std = (np.asarray(document[name], np.float32) for name in ("mean", "std"))
+    if len(names) != network.num_classes or mean.shape != shape[2:] or std.shape != shape[2:]:
+        raise RunError("names of classes, mean or std do not fit the network.")
+    return FoundNetwork(network, names, shape, mean, std, str(document["dataset"]))
+
+
+def _read_document(path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{path.parent} holds no {path.name}, so no trained network. Name the --workdir of a training."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is no readable JSON. Restore it, or train anew.") from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version != FORMAT_VERSION:
+        raise RunError(
+            f"{path} has format {version}, but this version of the program reads format {FORMAT_VERSION}. Use the "
+            "version that wrote it, or train anew."
+        )
+    return document
+
+
+def _weights_file(directory: Path, weights: str) -> Path:
+    candidates = [directory / f"{name}.npz" for name in (weights, "last")]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise RunError(
+        f"{directory} holds no weights yet, neither {candidates[0].name} nor last.npz: its first epoch has not ended."
+    )
+
+
+def _assign(network: DartsNetwork, path: Path) -> None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+        raise RunError(f"the weights {path} are corrupt or truncated. Restore them, or train anew.") from error
+    assign_weights(network, arrays, str(path))
+
+
+def assign_weights(network: DartsNetwork, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Sets what `read_weights` returned.
+
+    Args:
+        network: Built.
+        arrays: By name; those of an auxiliary head are passed over.
+        source: What they were read from, for the error.
+
+    Raises:
+        RunError: When a weight is missing or has another shape; nothing is set then.
+    """
+    variables = network_variables(network)
+    for name, variable in variables.items():
+        if name not in arrays or tuple(arrays[name].shape) != tuple(variable.shape):
+            found = f"has shape {arrays[name].shape}" if name in arrays else "is missing"
+            raise RunError(
+                f"{source} does not fit the network: {name!r} {found}, but must have shape {tuple(variable.shape)}. "
+                "It belongs to another genotype or another size."
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
