@@ -35,6 +35,7 @@ class Command:
         self.description = description
         self.arguments = arguments
         self.flags = flags.FlagValues()
+        self.flags.set_gnu_getopt(True)
         self.rest: list[str] = []
 
     def execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
