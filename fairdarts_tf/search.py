@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.losses import zero_one_loss
+from fairdarts_tf.model_state import optimizer_variables
 from fairdarts_tf.relaxations import relaxation
 
 Batch = tuple[tf.Tensor, tf.Tensor]
@@ -129,6 +130,14 @@ class Search(keras.Model):
         """
         relax = relaxation(self.supernet.relaxation).of_array
         return {kind: relax(table) for kind, table in self.alphas().items()}
+
+    def state_variables(self) -> dict[str, keras.Variable]:
+        """Returns all that a checkpoint must hold besides the metrics, by name."""
+        return (
+            {variable.path: variable for variable in self.supernet.variables}
+            | optimizer_variables("weight_optimizer", self.optimizer)
+            | optimizer_variables("alpha_optimizer", self.alpha_optimizer)
+        )
 
     @property
     def _alpha_tables(self) -> list[keras.Variable]:

@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf import data, devices
-from fairdarts_tf.callbacks import ProgressBar, Recorder, StopOnSignal, WarmUp
-from fairdarts_tf.checkpoints import load_latest
+from fairdarts_tf.callbacks import ProgressBar, StopOnSignal, WarmUp
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.epoch_report import describe_epoch
 from fairdarts_tf.errors import GenotypeError
@@ -22,9 +21,10 @@ from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.report.page import write_report
+from fairdarts_tf.resuming import fit_from, restore
 from fairdarts_tf.runs import Run
 from fairdarts_tf.search import Search, SingleLevelSearch
-from fairdarts_tf.search_state import write_state
+from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import space_of
 from fairdarts_tf.tensorboard_log import TensorBoardLog
@@ -76,21 +76,21 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
     strategy = devices.strategy(settings.strategy, settings.batch_size)
     search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
     run.open(settings.as_flags())
-    history, step, metrics, seconds = _resume(run, search, batches.steps_per_epoch)
+    progress = restore(run, search, batches.steps_per_epoch)
+    history = History() if progress.history is None else History.from_arrays(progress.history)
 
     signals = StopOnSignal()
-    recorder = Recorder(
+    recorder = SearchRecorder(
         run,
         settings,
         history,
         derive,
         batches.steps_per_epoch,
-        step,
+        progress,
         interrupted=lambda: signals.received is not None,
-        resumed_metrics=metrics,
-        resumed_seconds=seconds,
     )
-    bar = ProgressBar(settings.epochs * batches.steps_per_epoch, step)
+    total = settings.epochs * batches.steps_per_epoch
+    bar = ProgressBar("search", total, progress.step)
     recorder.on_epoch += [
         TensorBoardLog(run),
         lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype)),
@@ -103,11 +103,20 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
         bar,
     ]
     try:
-        _fit(search, settings, batches, callbacks, step)
+        fit_from(
+            progress.step,
+            search,
+            batches.starting_at,
+            epochs=settings.epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            callbacks=callbacks,
+            verbose=0,
+            shuffle=False,
+        )
     finally:
         signals.release()
         bar.close()
-    if signals.received is not None and recorder.step < settings.epochs * batches.steps_per_epoch:
+    if signals.received is not None and recorder.step < total:
         return SearchResult(None, history, search, signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     failure = recorder.try_to_derive(search.mixing_weights())
@@ -200,57 +209,3 @@ class _Batches:
             indices = np.arange(len(self._images))
             return pipeline.train_batches(self._images, indices, first_step=step, **self._options)
         return pipeline.bilevel_batches(self._images, *self._halves, first_step=step, **self._options)
-
-
-def _resume(run: Run, search: Search, steps_per_epoch: int) -> tuple[History, int, list[np.ndarray] | None, float]:
-    """Restores the newest checkpoint, if there is one.
-
-    Returns:
-        The history, the steps done, and for a step within an epoch the metrics' sums and the seconds it took so far.
-    """
-    arrays, passed_over = load_latest(run.checkpoints)
-    for error in passed_over:
-        print(f"warning: {error} Going on from the one before it.", file=sys.stderr)
-    if arrays is None:
-        return History(), 0, None, 0.0
-    write_state(search, _under("state/", arrays))
-    step = int(arrays["step"])
-    within_epoch = step % steps_per_epoch != 0
-    metrics = _under("metrics/", arrays)
-    ordered = [metrics[str(i)] for i in range(len(metrics))]
-    return (
-        History.from_arrays(_under("history/", arrays)),
-        step,
-        ordered if within_epoch else None,
-        float(arrays["seconds_in_epoch"]),
-    )
-
-
-def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-def _fit(
-    search: Search,
-    settings: SearchSettings,
-    batches: _Batches,
-    callbacks: list[keras.callbacks.Callback],
-    step: int,
-) -> None:
-    """Runs `fit`, first for the rest of an epoch that was begun before, if there is one, then for the others."""
-    epoch, done = divmod(step, batches.steps_per_epoch)
-    options = {"callbacks": callbacks, "verbose": 0, "shuffle": False}
-    if done:
-        rest = batches.steps_per_epoch - done
-        search.fit(batches.starting_at(step), initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest, **options)
-        epoch += 1
-        if search.stop_training:
-            return
-    if epoch < settings.epochs:
-        search.fit(
-            batches.starting_at(epoch * batches.steps_per_epoch),
-            initial_epoch=epoch,
-            epochs=settings.epochs,
-            steps_per_epoch=batches.steps_per_epoch,
-            **options,
-        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
-from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import RELAXATIONS
+from fairdarts_tf.settings_checks import STRATEGIES, as_flags, check_settings, values_of
 
-STRATEGIES = ("auto", "none", "mirrored")
 ZERO_ONE_NAMES = ("l2", "l1", "none")
 
 
@@ -102,13 +103,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ConfigurationError(f"--{name}: {unknown_name('value', getattr(self, name), known)}")
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ConfigurationError(f"--{name} is {value}, but must be from {least:g} to {most:g}.")
+        check_settings(self, _CHOICES, _RANGES)
         if self.learning_rate_min > self.learning_rate:
             raise ConfigurationError(
                 f"--learning_rate_min is {self.learning_rate_min}, above --learning_rate={self.learning_rate}, from "
@@ -122,7 +117,16 @@ class SearchSettings:
 
     def as_flags(self) -> dict[str, str]:
         """Returns every setting as text, by its flag's name, as a flagfile holds it."""
-        return {field.name: _as_text(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return as_flags(self)
+
+    @classmethod
+    def from_flags(cls, recorded: Mapping[str, str]) -> SearchSettings:
+        """Returns the settings that `as_flags` wrote; what is not there has its default.
+
+        Raises:
+            ConfigurationError: When a value is none of its setting's, or outside its range.
+        """
+        return cls(**values_of(cls, recorded))
 
     def learning_rate_at(self, epoch: int) -> float:
         """Returns the weights' learning rate in an epoch, counted from 0: a cosine from the first to the minimum."""
@@ -163,12 +167,3 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "checkpoint_steps": (0, 10_000_000),
 }
-
-
-def _as_text(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case tuple():
-            return ",".join(value)
-    return str(value)

@@ -19,7 +19,7 @@ from fairdarts_tf.settings import SearchSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fairdarts_tf.callbacks import Recorder
+    from fairdarts_tf.search_recorder import SearchRecorder
 
 MOST_SECONDS = 0.1
 """Pictures that take no longer than this are drawn after every epoch."""
@@ -49,7 +49,7 @@ class TensorBoardLog:
         """Made with the first epoch, as making it leaves a file."""
         return tf.summary.create_file_writer(str(self._run.tensorboard))
 
-    def __call__(self, row: Row, recorder: Recorder) -> None:
+    def __call__(self, row: Row, recorder: SearchRecorder) -> None:
         """Writes one epoch.
 
         Raises:
@@ -62,7 +62,7 @@ class TensorBoardLog:
             reason = error.message.splitlines()[0].rsplit("; ", 1)[-1]
             raise self._run.cannot_write(OSError(reason)) from error
 
-    def _write(self, row: Row, recorder: Recorder) -> None:
+    def _write(self, row: Row, recorder: SearchRecorder) -> None:
         epoch, settings = int(row["epoch"]), recorder.settings
         mixing_weights = recorder.model.mixing_weights()
         with self._writer.as_default(step=epoch):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fairdarts_tf.cli.search import COMMAND
-from fairdarts_tf.cli.search_flags import read_search_settings
+from fairdarts_tf.cli.settings_flags import read_settings
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.settings import SearchSettings
 
@@ -21,7 +21,7 @@ CONFIGS = sorted((PROJECT / "configs").glob("*.flags"))
 
 def settings_of(config: Path) -> SearchSettings:
     found = []
-    read = lambda: found.append(read_search_settings(COMMAND.flags, None))  # noqa: E731
+    read = lambda: found.append(read_settings(SearchSettings, COMMAND.flags, None))  # noqa: E731
     assert COMMAND.execute(read, ["search", f"--flagfile={config}"]) == 0
     return found[0]
 

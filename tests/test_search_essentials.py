@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tiny_search import EDGES, OPERATIONS, search, tiny_flags, tiny_settings
 
-from fairdarts_tf.callbacks import Recorder
 from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.search_run import run_search
 
 

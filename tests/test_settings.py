@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 
 from fairdarts_tf.cli.search import COMMAND
-from fairdarts_tf.cli.search_flags import define_search_flags, read_search_settings
+from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.settings import SearchSettings
 
@@ -19,9 +19,9 @@ CHANGED = SearchSettings(
 
 def parse(*arguments: str, recorded: dict[str, str] | None = None) -> SearchSettings:
     values = flags.FlagValues()
-    define_search_flags(values)
+    define_flags(SearchSettings, {}, "search", values)
     values(["search", *arguments])
-    return read_search_settings(values, recorded)
+    return read_settings(SearchSettings, values, recorded)
 
 
 def test_every_setting_is_a_flag_with_a_description_and_the_same_default():

@@ -9,9 +9,10 @@ from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
 from fairdarts_tf.cli.quiet import load_tensorflow
-from fairdarts_tf.cli.search_flags import define_search_flags, read_search_settings
+from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.runs import Run
+from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import space_of
 
 COMMAND = Command(
@@ -22,10 +23,17 @@ Started again with the same --workdir it goes on where it stopped. Exit codes: 0
 input, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
 )
 
+_SUBJECTS = {
+    "data": ("dataset", "data_dir", "download", "image_size", "train_portion", "cutout"),
+    "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
+    "derivation": ("threshold", "method"),
+    "run": ("seed", "strategy", "checkpoint_steps"),
+}
+
 flags.DEFINE_string(
     "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
 )
-define_search_flags(COMMAND.flags)
+define_flags(SearchSettings, _SUBJECTS, "search", COMMAND.flags)
 
 
 def main() -> int:
@@ -38,7 +46,7 @@ def main() -> int:
     if not workdir:
         raise ConfigurationError("where to? Name the run's directory with --workdir.")
     run = Run(workdir)
-    settings = read_search_settings(COMMAND.flags, run.settings())
+    settings = read_settings(SearchSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
     space_of(settings)

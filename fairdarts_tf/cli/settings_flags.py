@@ -1,0 +1,71 @@
+"""The flags of a run: one for each field of its settings, whose docstring is their help."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from absl import flags
+
+Settings = TypeVar("Settings")
+
+
+def define_flags(
+    settings: type, subjects: Mapping[str, tuple[str, ...]], otherwise: str, flag_values: flags.FlagValues
+) -> None:
+    """Defines one flag for each field of a dataclass of settings, with its default and its description.
+
+    Args:
+        settings: The dataclass; its docstring describes each field under ``Args:``.
+        subjects: Fields by subject, under which ``--help`` shows them.
+        otherwise: The subject of all other fields.
+        flag_values: Where to.
+    """
+    subject_of = {name: subject for subject, names in subjects.items() for name in names}
+    descriptions = _descriptions(settings)
+    for field in dataclasses.fields(settings):
+        define = {
+            bool: flags.DEFINE_boolean,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+            tuple: flags.DEFINE_list,
+        }[type(field.default)]
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        define(
+            field.name,
+            default,
+            descriptions[field.name],
+            flag_values=flag_values,
+            module_name=subject_of.get(field.name, otherwise),
+        )
+
+
+def read_settings(
+    settings: type[Settings], flag_values: flags.FlagValues, recorded: Mapping[str, str] | None
+) -> Settings:
+    """Returns the settings that the flags say.
+
+    Args:
+        settings: Their dataclass.
+        flag_values: Parsed flags.
+        recorded: The settings of the run that is to go on, as text: they stand for every flag that was not given.
+
+    Raises:
+        ConfigurationError: When a value is outside its range.
+        absl.flags.Error: When a recorded value cannot be parsed.
+    """
+    names = [field.name for field in dataclasses.fields(settings)]
+    for name in names:
+        if not flag_values[name].present and name in (recorded or {}):
+            flag_values[name].parse(recorded[name])
+    return settings(**{name: flag_values[name].value for name in names})
+
+
+def _descriptions(settings: type) -> dict[str, str]:
+    """Returns each field's description from the docstring of a dataclass."""
+    arguments = settings.__doc__.split("Args:")[1].split("Raises:")[0]
+    found = re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |\Z)", arguments, flags=re.MULTILINE | re.DOTALL)
+    return {name: " ".join(text.split()) for name, text in found}

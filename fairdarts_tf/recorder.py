@@ -1,0 +1,118 @@
+"""What every run records: its epochs, and checkpoints from which it goes on to the bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from fairdarts_tf.checkpoints import save_checkpoint
+from fairdarts_tf.history import Row
+from fairdarts_tf.model_state import read_metrics, read_state, write_metrics
+from fairdarts_tf.resuming import Progress
+from fairdarts_tf.runs import Run
+
+
+class Recorded(Protocol):
+    """A history of epochs."""
+
+    rows: list[Row]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns all of it as arrays."""
+
+
+class Recorder(keras.callbacks.Callback):
+    """Records each epoch in the run's files, and saves checkpoints. What an epoch comes to, a subclass says.
+
+    Args:
+        run: Where to.
+        history: What is recorded so far; extended in place.
+        steps_per_epoch: Steps of an epoch.
+        checkpoint_steps: Steps between checkpoints within an epoch; 0 for none.
+        progress: Where the run stands.
+        interrupted: Whether the run is being stopped, so that an epoch's end may be no end.
+
+    Attributes:
+        step: Steps done.
+        on_epoch: Called with the row of each epoch once it is on disk.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        history: Recorded,
+        steps_per_epoch: int,
+        checkpoint_steps: int,
+        progress: Progress,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        super().__init__()
+        self.run = run
+        self.history = history
+        self.steps_per_epoch = steps_per_epoch
+        self.checkpoint_steps = checkpoint_steps
+        self.step = progress.step
+        self.interrupted = interrupted
+        self.on_epoch: list[Callable[[Row, Recorder], None]] = []
+        self._resumed_metrics = progress.metrics
+        self._seconds_before = progress.seconds
+        self._began = 0.0
+
+    def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
+        """Appends an epoch to the history; a checkpoint follows.
+
+        Args:
+            epoch: Counted from 0.
+            logs: The metrics' means.
+            seconds: What it took.
+        """
+        raise NotImplementedError
+
+    def write_files(self) -> None:
+        """Writes the files that follow from the history; raises a RunError where it cannot."""
+        raise NotImplementedError
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Starts the clock and, within an epoch that was begun before, puts the metrics back."""
+        self._began = time.perf_counter()
+        if self._resumed_metrics is not None:
+            write_metrics(self.model, self._resumed_metrics)
+            self._resumed_metrics = None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Counts the step and saves where a checkpoint is due."""
+        self.step += 1
+        due = self.checkpoint_steps and self.step % self.checkpoint_steps == 0
+        within_epoch = self.step % self.steps_per_epoch != 0
+        if within_epoch and (due or self.interrupted()):
+            self.save(self._seconds())
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Records the epoch, unless it was broken off."""
+        if self.step % self.steps_per_epoch != 0:
+            return
+        seconds = self._seconds()
+        self._seconds_before = 0.0
+        self.record(epoch, logs or {}, seconds)
+        self.save(0.0)
+        self.write_files()
+        for notify in self.on_epoch:
+            notify(self.history.rows[-1], self)
+
+    def save(self, seconds_in_epoch: float) -> None:
+        """Writes a checkpoint of the run as it stands."""
+        arrays = {f"state/{name}": value for name, value in read_state(self.model).items()}
+        arrays |= {f"history/{name}": value for name, value in self.history.to_arrays().items()}
+        arrays |= {f"metrics/{i}": value for i, value in enumerate(read_metrics(self.model))}
+        arrays["seconds_in_epoch"] = np.float64(seconds_in_epoch)
+        try:
+            save_checkpoint(self.run.checkpoints, self.step, arrays)
+        except OSError as error:
+            raise self.run.cannot_write(error) from error
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._began

@@ -1,0 +1,89 @@
+"""Going on where a run stopped: from its newest checkpoint, and within an epoch too."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fairdarts_tf.checkpoints import load_latest
+from fairdarts_tf.model_state import write_state
+from fairdarts_tf.runs import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step: Steps done.
+        history: What its epochs recorded, as arrays; None where no checkpoint was.
+        metrics: The metrics' sums, for a step within an epoch.
+        seconds: What the epoch in hand took so far.
+    """
+
+    step: int = 0
+    history: Mapping[str, np.ndarray] | None = None
+    metrics: list[np.ndarray] | None = None
+    seconds: float = 0.0
+
+
+def restore(run: Run, model: keras.Model, steps_per_epoch: int) -> Progress:
+    """Sets a model to the newest checkpoint of its run, if there is one.
+
+    Raises:
+        RunError: When there are checkpoints and none is whole, or it does not fit the model.
+    """
+    arrays, passed_over = load_latest(run.checkpoints)
+    for error in passed_over:
+        print(f"warning: {error} Going on from the one before it.", file=sys.stderr)
+    if arrays is None:
+        return Progress()
+    write_state(model, _under("state/", arrays))
+    step = int(arrays["step"])
+    metrics = _under("metrics/", arrays)
+    return Progress(
+        step,
+        _under("history/", arrays),
+        [metrics[str(i)] for i in range(len(metrics))] if step % steps_per_epoch else None,
+        float(arrays["seconds_in_epoch"]),
+    )
+
+
+def fit_from(
+    step: int,
+    model: keras.Model,
+    batches_from: Callable[[int], tf.data.Dataset],
+    *,
+    epochs: int,
+    steps_per_epoch: int,
+    **options: object,
+) -> None:
+    """Runs `fit`, first for the rest of an epoch that was begun before, if there is one, then for the others.
+
+    Args:
+        step: Steps done before.
+        model: To be fitted.
+        batches_from: Returns the endless batches of the run from a step on.
+        epochs: Of the whole run.
+        steps_per_epoch: Of a whole epoch.
+        options: Of `keras.Model.fit`.
+    """
+    epoch, done = divmod(step, steps_per_epoch)
+    if done:
+        rest = steps_per_epoch - done
+        model.fit(batches_from(step), initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest, **options)
+        epoch += 1
+        if model.stop_training:
+            return
+    if epoch < epochs:
+        batches = batches_from(epoch * steps_per_epoch)
+        model.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, **options)
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

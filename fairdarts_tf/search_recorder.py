@@ -1,0 +1,86 @@
+"""What a search records after each epoch: losses, alphas, and the genotype so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from fairdarts_tf.errors import FairDartsError
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.history import History, Row, count_operations
+from fairdarts_tf.recorder import Recorder
+from fairdarts_tf.resuming import Progress
+from fairdarts_tf.runs import Run
+from fairdarts_tf.settings import SearchSettings
+
+
+class SearchRecorder(Recorder):
+    """Records the epochs of a search.
+
+    Args:
+        run: Where to.
+        settings: The search's.
+        history: What is recorded so far; extended in place.
+        derive: From mixing weights to a genotype; raises a FairDartsError where there is none.
+        steps_per_epoch: Steps of an epoch.
+        progress: Where the search stands.
+        interrupted: Whether the search is being stopped.
+
+    Attributes:
+        genotype: What was derived after the last epoch, or None.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        settings: SearchSettings,
+        history: History,
+        derive: Callable[[dict[str, np.ndarray]], Genotype],
+        steps_per_epoch: int,
+        progress: Progress,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        super().__init__(run, history, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
+        self.settings = settings
+        self.derive = derive
+        self.genotype: Genotype | None = None
+
+    def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
+        """Appends the epoch's row and its alphas."""
+        mixing_weights = self.model.mixing_weights()
+        self.try_to_derive(mixing_weights)
+        row = self._row(epoch, logs, seconds)
+        row |= count_operations(mixing_weights, self.settings.operations, self.settings.threshold, self.genotype)
+        self.history.append(row, self.model.alphas())
+
+    def write_files(self) -> None:
+        """Writes history, alphas and genotype."""
+        try:
+            self.run.write_epoch(self.history, self.genotype)
+        except OSError as error:
+            raise self.run.cannot_write(error) from error
+
+    def try_to_derive(self, mixing_weights: dict[str, np.ndarray]) -> FairDartsError | None:
+        """Sets `genotype` to what mixing weights give, or to None where there is none; then returns the reason."""
+        try:
+            self.genotype = self.derive(mixing_weights)
+        except FairDartsError as error:
+            self.genotype = None
+            return error
+        return None
+
+    def _row(self, epoch: int, logs: Mapping[str, float], seconds: float) -> Row:
+        halves = 1 if self.settings.single_level or epoch < self.settings.warmup_epochs else 2
+        images = halves * self.settings.batch_size * self.steps_per_epoch
+        row: Row = {name: float(value) for name, value in logs.items() if name in ("train_loss", "train_accuracy")}
+        if halves == 2:
+            row |= {name: float(logs[name]) for name in ("search_loss", "search_accuracy")}
+        if epoch >= self.settings.warmup_epochs:
+            row["zero_one"] = float(logs["zero_one"])
+        return row | {
+            "epoch": epoch + 1,
+            "learning_rate": self.settings.learning_rate_at(epoch),
+            "seconds": seconds,
+            "images_per_second": images / seconds,
+        }

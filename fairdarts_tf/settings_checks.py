@@ -1,0 +1,74 @@
+"""What the settings of all runs share: their ranges, and their form as flags."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+from fairdarts_tf.errors import ConfigurationError, unknown_name
+
+STRATEGIES = ("auto", "none", "mirrored")
+
+
+def check_settings(
+    settings: object, choices: Mapping[str, Sequence[str]], ranges: Mapping[str, tuple[float, float]]
+) -> None:
+    """Checks each setting on its own.
+
+    Args:
+        settings: Any object.
+        choices: The values that a setting may have, by its name.
+        ranges: The least and the greatest value of a setting, by its name.
+
+    Raises:
+        ConfigurationError: When a value is not among them.
+    """
+    for name, known in choices.items():
+        if getattr(settings, name) not in known:
+            raise ConfigurationError(f"--{name}: {unknown_name('value', getattr(settings, name), known)}")
+    for name, (least, most) in ranges.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            raise ConfigurationError(f"--{name} is {value}, but must be from {least:g} to {most:g}.")
+
+
+def as_flags(settings: object) -> dict[str, str]:
+    """Returns every field of a dataclass of settings as text, by its flag's name, as a flagfile holds it."""
+    return {field.name: _as_text(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def values_of(settings: type, recorded: Mapping[str, str]) -> dict[str, object]:
+    """Returns the values of a dataclass' fields from what `as_flags` wrote; what is not there is left out.
+
+    Raises:
+        ConfigurationError: When a text is no value of its field's type.
+    """
+    fields = [field for field in dataclasses.fields(settings) if field.name in recorded]
+    return {field.name: _from_text(field, recorded[field.name]) for field in fields}
+
+
+def _from_text(field: dataclasses.Field, text: str) -> object:
+    kind = type(field.default)
+    try:
+        return _PARSERS[kind](text)
+    except (KeyError, ValueError):
+        expected = {bool: "true or false", int: "a whole number"}.get(kind, "a number")
+        raise ConfigurationError(f"--{field.name} is {text!r}, but must be {expected}.") from None
+
+
+_PARSERS: dict[type, Callable[[str], object]] = {
+    bool: {"true": True, "false": False}.__getitem__,
+    int: int,
+    float: float,
+    str: str,
+    tuple: lambda text: tuple(name.strip() for name in text.split(",") if name.strip()),
+}
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(value)
+    return str(value)
