@@ -17,6 +17,7 @@ setup(
     package_data={"fairdarts_tf": ["*.json"], "fairdarts_tf.report": ["assets/*", "templates/*"]},
     install_requires=[
         "absl-py",
+        "ai-edge-litert",
         "importlib_resources",  # tensorflow-datasets imports it and does not declare it
         "jinja2",
         "keras>=3.15",
@@ -34,14 +35,20 @@ setup(
     extras_require={
         "dev": ["hypothesis", "pytest", "pytest-timeout", "ruff"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
-        "torch": ["torch"],
+        "torch": ["torch>=2.6"],
     },
     entry_points={
         "console_scripts": [
             "fairdarts-animate = fairdarts_tf.cli.animate:run",
             "fairdarts-derive = fairdarts_tf.cli.derive:run",
+            "fairdarts-evaluate = fairdarts_tf.cli.evaluate:run",
+            "fairdarts-export = fairdarts_tf.cli.export:run",
+            "fairdarts-import-checkpoint = fairdarts_tf.cli.import_checkpoint:run",
+            "fairdarts-predict = fairdarts_tf.cli.predict:run",
+            "fairdarts-profile = fairdarts_tf.cli.profile:run",
             "fairdarts-report = fairdarts_tf.cli.report:run",
             "fairdarts-search = fairdarts_tf.cli.search:run",
+            "fairdarts-train = fairdarts_tf.cli.train:run",
         ],
     },
     classifiers=[

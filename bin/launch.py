@@ -13,6 +13,7 @@ EXIT_UNFIT = 2
 
 PACKAGES = {
     "absl": "absl-py",
+    "ai_edge_litert": "ai-edge-litert",
     "importlib_resources": "importlib_resources",
     "jinja2": "jinja2",
     "keras": "keras>=3.15",

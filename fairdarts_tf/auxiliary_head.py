@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from fairdarts_tf.cells import ConvolutionBlock
+from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.initializers import FanInUniform
 from fairdarts_tf.normalization import BatchNormalization
 
@@ -28,7 +29,18 @@ class AuxiliaryHead(keras.layers.Layer):
         self.stride = stride
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates all weights for images (batch, height, width, channels), of at least 8 x 8 pixels at stride 3."""
+        """Creates all weights for images (batch, height, width, channels).
+
+        Raises:
+            ConfigurationError: When the pooling would leave less than 2 x 2 pixels.
+        """
+        least = 5 + self.stride
+        if min(side or least for side in input_shape[1:3]) < least:
+            raise ConfigurationError(
+                f"the auxiliary head needs states of {least} x {least} pixels after the second reduction, but gets "
+                f"{input_shape[1]} x {input_shape[2]}. Enlarge the images with --image_size, or train without it: "
+                "--auxiliary_weight=0."
+            )
         policy = {"dtype": self.dtype_policy}
         self.narrow = ConvolutionBlock(128, activate=False, affine=True, name="narrow", **policy)
         self.narrow.build((None, None, None, input_shape[-1]))

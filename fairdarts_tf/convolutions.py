@@ -24,6 +24,9 @@ def pointwise(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def convolution(images: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, int] = (1, 1)) -> tf.Tensor:
     """Convolution; kernel (height, width, channels in, channels out), both sides odd."""
+    if strides == (1, 1):
+        # "SAME" is symmetric here; TFLite turns padding of one's own into an operation that copies the image.
+        return tf.nn.conv2d(images, kernel, strides=1, padding="SAME")
     padding = [[0, 0], *([side // 2, side // 2] for side in kernel.shape[:2]), [0, 0]]
     return tf.nn.conv2d(images, kernel, strides=strides, padding=padding)
 
@@ -48,8 +51,9 @@ def max_pool_3x3(images: tf.Tensor, stride: int = 1) -> tf.Tensor:
     """Maximum over 3x3 pixels; pixels beyond the edge never win."""
     if stride == 1:
         return tf.nn.max_pool2d(images, 3, 1, "SAME")
-    padding = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    return tf.nn.max_pool2d(images, 3, stride, padding)
+    # TFLite has no pooling with padding of one's own. A pixel that is repeated in its own window changes no maximum.
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+    return tf.nn.max_pool2d(padded, 3, stride, "VALID")
 
 
 def average_pool_3x3(images: tf.Tensor, stride: int = 1) -> tf.Tensor:

@@ -17,16 +17,19 @@ class DropPath(keras.layers.Layer):
         seed: Of the generator, whose state is a variable too. Defaults to None: drawn from the global seed.
 
     Attributes:
-        rate: The probability, a scalar variable that starts at 0.
+        rate: The probability, a scalar variable that starts at 0; there once the layer is built.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: object) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = seed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the rate and the generator's state, here, so that their names begin with the layer's."""
+        self.seed_generator = keras.random.SeedGenerator(self.seed, name="seed_generator")
         self.rate = self.add_weight(
             name="rate", shape=(), initializer="zeros", trainable=False, dtype="float32", autocast=False
         )
-        self.built = True
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns (batch, height, width, channels) like the input."""
@@ -40,3 +43,7 @@ class DropPath(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the input."""
         return input_shape
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments that rebuild this layer."""
+        return super().get_config() | {"seed": self.seed}

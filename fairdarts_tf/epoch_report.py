@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairdarts_tf.durations import in_words
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import Row
 
@@ -17,20 +18,9 @@ def describe_epoch(row: Row, epochs: int, genotype: Genotype | None) -> str:
         f"on/off/undecided {row['operations_on']}/{row['operations_off']}/{row['operations_undecided']}",
         f"skips {row['normal_skips']}+{row['reduce_skips']}",
         f"{row['seconds']:.1f} s",
-        f"about {_duration(row['seconds'] * (epochs - row['epoch']))} left",
+        f"about {in_words(row['seconds'] * (epochs - row['epoch']))} left",
     ]
     return "\n".join(["  ".join(parts), *_cells(genotype)])
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return (
-        f"{seconds:.0f} s"
-        if minutes < 2
-        else f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else f"{minutes} min"
-    )
 
 
 def _half(row: Row, half: str) -> str:

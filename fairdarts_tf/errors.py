@@ -26,6 +26,10 @@ class RunError(FairDartsError):
     """A run's directory that cannot be written, read or continued."""
 
 
+class ExportError(FairDartsError):
+    """A network that a format cannot hold, that computes something else there, or that has no place to go."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Returns a message for an unknown name that suggests the nearest known one.
 

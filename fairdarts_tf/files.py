@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from fairdarts_tf.errors import RunError
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -41,6 +44,44 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Writes UTF-8 text as `write_atomically` does."""
     write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def check_new_directory(path: str | os.PathLike[str]) -> None:
+    """Checks that `write_directory_atomically` would overwrite nothing.
+
+    Raises:
+        RunError: When the path exists and is no empty directory.
+    """
+    path = Path(path)
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if os.path.lexists(path):
+        raise RunError(f"{path} exists and is no empty directory, so nothing was written. Name a new one.")
+
+
+def write_directory_atomically(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
+    """Fills a directory under a temporary name and renames it to ``path``.
+
+    Args:
+        path: The directory's final name, absent or an empty directory; those above it are made if absent.
+        write: Called with the directory to be filled.
+
+    Raises:
+        RunError: When ``path`` exists and is no empty directory.
+        OSError: When it cannot be written; nothing is left beside it then.
+    """
+    check_new_directory(path)
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        write(temporary)
+        os.chmod(temporary, 0o777 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_directory(path.parent)
 
 
 def _umask() -> int:

@@ -54,11 +54,7 @@ class History:
 
     def csv(self) -> str:
         """Returns the rows as CSV with a header; what an epoch did not measure is empty."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([{column: _format(value) for column, value in row.items()} for row in self.rows])
-        return text.getvalue()
+        return rows_as_csv(COLUMNS, self.rows)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns ``epoch`` (epochs,) and, by kind of cell, the raw alphas (epochs, edges, operations), float32."""
@@ -99,6 +95,15 @@ def count_operations(
         items = getattr(genotype, kind) if genotype else ()
         counts[f"{kind}_skips"] = sum(item.op == "skip_connect" for item in items)
     return counts
+
+
+def rows_as_csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """Returns rows as CSV with a header; None is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([{column: _format(value) for column, value in row.items()} for row in rows])
+    return text.getvalue()
 
 
 def _format(value: float | int | None) -> str:

@@ -75,7 +75,17 @@ class DartsNetwork(keras.Model):
         self.classifier = keras.layers.Dense(num_classes, name="classifier", dtype=self._result_dtype)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Builds all layers for images (batch, height, width, channels)."""
+        """Builds all layers for images (batch, height, width, channels).
+
+        Raises:
+            ConfigurationError: When the images are too small for the reductions or the auxiliary head.
+        """
+        least = (8 if self.stem.reduces else 1) * 2 ** len(self.reductions)
+        if min(side or least for side in input_shape[1:3]) < least:
+            raise ConfigurationError(
+                f"images of {input_shape[1]} x {input_shape[2]} pixels are too small: the network halves them to "
+                f"nothing. It needs at least {least} pixels a side; enlarge them with --image_size."
+            )
         self.stem.build(tuple(input_shape))
         older, newer = self.stem.compute_output_shape(tuple(input_shape))
         for index, cell in enumerate(self.cells):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -72,7 +73,7 @@ class NetworkCell(keras.layers.Layer):
         """Builds all layers for the shapes of the two inputs."""
         self.align_older.build(tuple(older_shape))
         self.align_newer.build(tuple(newer_shape))
-        for layer in self.operations:
+        for layer in [*self.operations, *self.drop_paths.values()]:
             layer.build((None, None, None, self.filters))
 
     def call(self, older: tf.Tensor, newer: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -108,7 +109,8 @@ class NetworkCell(keras.layers.Layer):
             if self.drop_path == "operation" and str(number) in self.drop_paths:
                 term = self.drop_paths[str(number)](term, training=training)
             terms.append(term)
-        total = tf.add_n(terms)
+        # Not tf.add_n: TFLite has no integer version of it.
+        total = functools.reduce(tf.add, terms)
         return self.drop_paths[str(node)](total, training=training) if self.drop_path == "node" else total
 
 

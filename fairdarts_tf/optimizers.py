@@ -14,6 +14,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.loss_scale import LossScale, unless_skipped
+
 
 class ReferenceOptimizer(keras.optimizers.Optimizer):
     """Reduces gradients over replicas, clips their global norm, and adds the coupled decay.
@@ -22,14 +24,36 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
         learning_rate: Rate of a step, or a schedule.
         decay: Added to the gradient, times the value. Defaults to 0.
         max_norm: The global norm that gradients are clipped to, before the decay. Defaults to None: no clipping.
+        scales_loss: Whether the loss is scaled dynamically, as float16 needs: take the gradient of `scale_loss`'s
+            result. Defaults to False.
+
+    Attributes:
+        loss_scale: The state of that scaling once the optimizer is built, or None.
     """
 
     def __init__(
-        self, learning_rate: float, decay: float = 0.0, max_norm: float | None = None, **kwargs: object
+        self,
+        learning_rate: float,
+        decay: float = 0.0,
+        max_norm: float | None = None,
+        scales_loss: bool = False,
+        **kwargs: object,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.decay = decay
         self.max_norm = max_norm
+        self.scales_loss = scales_loss
+        self.loss_scale: LossScale | None = None
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Creates the state of the loss scaling, if there is one."""
+        super().build(variables)
+        if self.scales_loss:
+            self.loss_scale = LossScale(self)
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """Returns what the gradient is to be taken of."""
+        return loss if self.loss_scale is None else self.loss_scale.multiply(loss)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Adds the decay and applies the rule to one variable."""
@@ -38,14 +62,21 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this optimizer."""
-        return super().get_config() | {"decay": self.decay, "max_norm": self.max_norm}
+        options = {"decay": self.decay, "max_norm": self.max_norm, "scales_loss": self.scales_loss}
+        return super().get_config() | options
 
     def _all_reduce_sum_gradients(
         self, grads_and_vars: list[tuple[tf.Tensor, tf.Variable]]
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
         """Sums over replicas, as Keras does at this point, and only then clips."""
         gradients, variables = zip(*super()._all_reduce_sum_gradients(grads_and_vars), strict=True)
+        if self.loss_scale is not None:
+            gradients = self.loss_scale.unscale(gradients)
         return list(zip(clip_by_global_norm(gradients, self.max_norm), variables, strict=True))
+
+    def _assign(self, gradient: tf.Tensor, variable: tf.Variable, value: tf.Tensor) -> None:
+        """Assigns a value, unless the gradient overflowed."""
+        self.assign(variable, value if self.loss_scale is None else unless_skipped(gradient, value, variable))
 
     def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         raise NotImplementedError
@@ -90,8 +121,8 @@ class MomentumSGD(ReferenceOptimizer):
     def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         velocity = self._velocities[self._get_variable_index(variable)]
         new_velocity = tf.constant(self.momentum, variable.dtype) * velocity + gradient
-        self.assign(velocity, new_velocity)
-        self.assign_sub(variable, learning_rate * new_velocity)
+        self._assign(gradient, velocity, new_velocity)
+        self._assign(gradient, variable, variable - learning_rate * new_velocity)
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -140,14 +171,16 @@ class ReferenceAdam(ReferenceOptimizer):
         index = self._get_variable_index(variable)
         first, second = self._first[index], self._second[index]
         beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
-        step = tf.cast(self.iterations + 1, dtype)
+        skipped = 0 if self.loss_scale is None else tf.cast(self.loss_scale.skipped_steps, self.iterations.dtype)
+        step = tf.cast(self.iterations + 1 - skipped, dtype)
         new_first = beta_1 * first + (1 - beta_1) * gradient
         new_second = beta_2 * second + (1 - beta_2) * tf.square(gradient)
-        self.assign(first, new_first)
-        self.assign(second, new_second)
+        self._assign(gradient, first, new_first)
+        self._assign(gradient, second, new_second)
         mean = new_first / (1 - tf.pow(beta_1, step))
         deviation = tf.sqrt(new_second / (1 - tf.pow(beta_2, step)))
-        self.assign_sub(variable, learning_rate * mean / (deviation + tf.constant(self.epsilon, dtype)))
+        change = learning_rate * mean / (deviation + tf.constant(self.epsilon, dtype))
+        self._assign(gradient, variable, variable - change)
 
 
 def clip_by_global_norm(gradients: tuple[tf.Tensor, ...], max_norm: float | None) -> tuple[tf.Tensor, ...]:

@@ -119,6 +119,11 @@ class Run:
             )
 
     def _refuse_contradictions(self, recorded: Mapping[str, str], settings: Mapping[str, str]) -> None:
+        if 2 * len(set(settings) & set(recorded)) < len(settings):
+            raise RunError(
+                f"--workdir={self.workdir} holds a run of another command: searches and trainings need directories of "
+                "their own. Name a new one."
+            )
         differences = [
             f"--{name}={settings[name]} (the run has {recorded.get(name, 'no such flag')})"
             for name in settings

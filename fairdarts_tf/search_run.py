@@ -196,7 +196,7 @@ class _Batches:
             "seed": settings.seed,
             "mean": mean,
             "std": std,
-            "augmentation": data.Augmentation.suited_to(settings.dataset, size, settings.cutout),
+            "augmentation": data.Augmentation.suited_to(settings.dataset, size, cutout=settings.cutout),
         }
         count = len(images) if settings.single_level else min(len(half) for half in self._halves)
         whole_epoch = pipeline.steps_per_epoch(count, settings.batch_size)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.derivation import confidence
+from fairdarts_tf.event_files import readable_errors, write_row
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History, Row
 from fairdarts_tf.runs import Run
@@ -55,20 +56,14 @@ class TensorBoardLog:
         Raises:
             RunError: When the files cannot be written.
         """
-        try:
+        with readable_errors(self._run):
             self._write(row, recorder)
-        except tf.errors.OpError as error:
-            # TensorFlow's message: the operation, the file, "; ", the system's reason, then what followed from it.
-            reason = error.message.splitlines()[0].rsplit("; ", 1)[-1]
-            raise self._run.cannot_write(OSError(reason)) from error
 
     def _write(self, row: Row, recorder: SearchRecorder) -> None:
         epoch, settings = int(row["epoch"]), recorder.settings
         mixing_weights = recorder.model.mixing_weights()
         with self._writer.as_default(step=epoch):
-            for name, value in row.items():
-                if name != "epoch" and value is not None:
-                    tf.summary.scalar(name, value)
+            write_row(row)
             for kind, table in mixing_weights.items():
                 tf.summary.histogram(f"mixing_weights/{kind}", table)
             if self._pace.is_due(float(row["seconds"])) or epoch == settings.epochs:

@@ -10,19 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from fairdarts_tf.cli.search import COMMAND
+from fairdarts_tf.cli import search, train
 from fairdarts_tf.cli.settings_flags import read_settings
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.training.settings import TrainSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((PROJECT / "configs").glob("*.flags"))
 
 
-def settings_of(config: Path) -> SearchSettings:
+def settings_of(config: Path) -> SearchSettings | TrainSettings:
+    trains = config.name.startswith("train_")
+    command, kind = (train.COMMAND, TrainSettings) if trains else (search.COMMAND, SearchSettings)
     found = []
-    read = lambda: found.append(read_settings(SearchSettings, COMMAND.flags, None))  # noqa: E731
-    assert COMMAND.execute(read, ["search", f"--flagfile={config}"]) == 0
+    read = lambda: found.append(read_settings(kind, command.flags, None))  # noqa: E731
+    assert command.execute(read, [command.name, f"--flagfile={config}"]) == 0
     return found[0]
 
 
@@ -41,6 +44,19 @@ def test_the_papers_search():
     assert (settings.learning_rate, settings.learning_rate_min, settings.weight_decay) == (0.005, 0.001, 3e-4)
     assert (settings.alpha_learning_rate, settings.alpha_weight_decay) == (3e-3, 1e-3)
     assert (settings.zero_one, settings.zero_one_weight, settings.threshold) == ("l2", 10.0, 0.85)
+
+
+def test_the_papers_training():
+    settings = settings_of(PROJECT / "configs" / "train_cifar10.flags")
+    assert settings == TrainSettings(dataset="cifar10", genotype="FairDARTS_a"), "defaults are the paper's"
+
+
+def test_darts_training_on_imagenet():
+    settings = settings_of(PROJECT / "configs" / "train_imagenet.flags")
+    assert (settings.epochs, settings.batch_size, settings.init_channels, settings.layers) == (250, 128, 48, 14)
+    assert (settings.learning_rate, settings.weight_decay, settings.label_smoothing) == (0.1, 3e-5, 0.1)
+    assert settings.learning_rate_at(10) == pytest.approx(0.1 * 0.97**10)
+    assert (settings.network, settings.crop, settings.image_size) == ("imagenet", "resized", 224)
 
 
 def test_the_learning_rate_is_a_cosine_from_epoch_to_epoch():

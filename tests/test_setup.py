@@ -15,7 +15,19 @@ import pytest
 import setuptools
 
 PROJECT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["search", "derive", "report", "animate", "test"]
+COMMANDS = [
+    "search",
+    "derive",
+    "report",
+    "animate",
+    "train",
+    "evaluate",
+    "predict",
+    "profile",
+    "export",
+    "import_checkpoint",
+]
+SCRIPTS = [*COMMANDS, "test"]
 ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX", "COLAB_RELEASE_TAG")
 
 FAKE_COMMAND = "import os, sys; print(os.getcwd(), *sys.argv[1:])"
@@ -104,9 +116,7 @@ def test_build_file_covers_every_test() -> None:
     exec((PROJECT / "BUILD").read_text(), {**rules, **ignored, "glob": glob})  # the file is Python as well as Starlark
     assert all((PROJECT / path).is_file() for target in targets for path in target["srcs"])
     names = {target["name"] for target in targets}
-    assert {"fairdarts_tf", "search", "derive", "report", "animate"} | {
-        path.stem for path in PROJECT.glob("tests/test_*.py")
-    } <= names
+    assert {"fairdarts_tf", *COMMANDS} | {path.stem for path in PROJECT.glob("tests/test_*.py")} <= names
 
 
 def glob(patterns: list[str], exclude: tuple[str, ...] = (), **_: object) -> list[str]:

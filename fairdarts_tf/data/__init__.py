@@ -8,7 +8,7 @@ imported by their own names.
 from fairdarts_tf.data.images import LabelledImages
 from fairdarts_tf.data.recipe import Augmentation, default_padding, flips_by_default
 from fairdarts_tf.data.sources import load_dataset
-from fairdarts_tf.data.splitting import stratified_halves
+from fairdarts_tf.data.splitting import held_back, stratified_halves
 from fairdarts_tf.data.statistics import channel_statistics, statistics_for
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "channel_statistics",
     "default_padding",
     "flips_by_default",
+    "held_back",
     "load_dataset",
     "statistics_for",
     "stratified_halves",

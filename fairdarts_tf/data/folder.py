@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from fairdarts_tf.data.decoding import decode_image, quiet_pillow
 from fairdarts_tf.data.images import LabelledImages, allocate_images
-from fairdarts_tf.data.resizing import fit_to_square
 from fairdarts_tf.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 LAYOUT = "Expected: PATH/train/CLASS/*.png (or .jpg, .jpeg), with one folder for each of at least 2 classes"
-# Files are often something else than their suffix says. Formats that may start other programs are left out.
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-# A photograph has up to about 50 million pixels; a small file may claim far more, to exhaust the memory.
-MAX_PIXELS = 64_000_000
-SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def load_folder(path: str, split: str = "train", image_size: int | None = None) -> LabelledImages:
@@ -92,12 +85,8 @@ def _is_hidden(path: Path) -> bool:
 
 def _decode_all(files: list[Path], image_size: int | None) -> np.ndarray:
     """Decodes into one array, on all cores: Pillow lets other threads run while it decodes."""
-    # Formats are known by name only once Pillow has loaded its plugins.
-    Image.init()
-    with warnings.catch_warnings():
-        # The limit on pixels is our own, and an error.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        shape = (image_size, image_size, 3) if image_size else _decode(files[0], None).shape
+    with quiet_pillow():
+        shape = (image_size, image_size, 3) if image_size else decode_image(files[0]).shape
         images = allocate_images(len(files), shape)
         with ThreadPoolExecutor() as threads:
             for _ in threads.map(_filler(images, files, image_size), range(len(files))):
@@ -107,7 +96,7 @@ def _decode_all(files: list[Path], image_size: int | None) -> np.ndarray:
 
 def _filler(images: np.ndarray, files: list[Path], image_size: int | None) -> Callable[[int], None]:
     def fill(position: int) -> None:
-        image = _decode(files[position], image_size)
+        image = decode_image(files[position], image_size)
         if image.shape != images.shape[1:]:
             raise DataError(
                 f"images differ in size: {files[0]} is {images.shape[2]} x {images.shape[1]}, {files[position]} is "
@@ -116,27 +105,3 @@ def _filler(images: np.ndarray, files: list[Path], image_size: int | None) -> Ca
         images[position] = image
 
     return fill
-
-
-def _decode(file: Path, image_size: int | None) -> np.ndarray:
-    """Returns the image upright, as ``(H, W, 3)`` of uint8."""
-    try:
-        with Image.open(file, formats=FORMATS) as image:
-            if image.width * image.height <= MAX_PIXELS:
-                return np.asarray(_to_rgb(image, image_size))
-            reason = f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS // 1_000_000} million"
-    except Exception as error:  # Pillow raises errors of many kinds on broken files.
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    raise DataError(f"cannot decode image {file}: {reason}. Replace or remove the file.")
-
-
-def _to_rgb(image: Image.Image, image_size: int | None) -> Image.Image:
-    if image_size:
-        # Lets a large JPEG be decoded at a fraction of its size, never below the one needed.
-        image.draft("RGB", (image_size, image_size))
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in SIXTEEN_BIT_MODES:
-        # Pillow would clip 16 bits at 255, not scale them.
-        upright = Image.fromarray((np.asarray(upright).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    rgb = upright.convert("RGB")
-    return fit_to_square(rgb, image_size) if image_size else rgb

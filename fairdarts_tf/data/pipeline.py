@@ -11,8 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.data.augmentation import GENERATOR, augment, normalize
+from fairdarts_tf.data.augmentation import augment, normalize
+from fairdarts_tf.data.generator import GENERATOR
 from fairdarts_tf.data.images import LabelledImages
+from fairdarts_tf.data.rand_augment import RandAugment
 from fairdarts_tf.data.recipe import Augmentation
 from fairdarts_tf.errors import DataError
 
@@ -149,15 +151,20 @@ def _preparer(
     data: LabelledImages, mean: np.ndarray, std: np.ndarray, augmentation: Augmentation, dtype: str
 ) -> Callable[[tf.Tensor, tf.Tensor], Batch]:
     fetch = _fetcher(data)
+    chosen = (augmentation.operations, augmentation.strength, data.image_shape[-1])
+    vary = RandAugment(*chosen) if augmentation.operations else None
 
     def prepare(order: tf.Tensor, seed: tf.Tensor) -> Batch:
         images, labels = fetch(order)
+        if vary is not None:
+            images = vary(images, _fold(seed, VARIATION))
         images = augment(
             images,
             seed,
             padding=augmentation.padding,
             flip=augmentation.flip,
             cutout=augmentation.cutout,
+            resized_crop=augmentation.resized_crop,
             mean=mean,
             std=std,
         )

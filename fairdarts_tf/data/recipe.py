@@ -22,24 +22,30 @@ class Augmentation:
         padding: Pixels of zeros added on every side before a crop of the image's own size is taken at random.
         flip: Whether half of the images are mirrored left to right.
         cutout: Side of the square that is set to 0 after normalisation, in pixels; 0 for none.
+        resized_crop: Whether a random part of each image, scaled to its size, takes the place of padding and crop.
+        operations: How many operations RandAugment applies to an image before all else; 0 for none.
+        strength: The greatest strength of those operations, from 0 to 1.
 
     Raises:
-        ConfigurationError: When ``padding`` or ``cutout`` is negative.
+        ConfigurationError: When ``padding``, ``cutout`` or ``operations`` is negative.
     """
 
     padding: int = 4
     flip: bool = True
     cutout: int = 0
+    resized_crop: bool = False
+    operations: int = 0
+    strength: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("padding", "cutout"):
+        for name in ("padding", "cutout", "operations"):
             if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}, but must be 0 (off) or more pixels.")
+                raise ConfigurationError(f"{name} is {getattr(self, name)}, but must be 0 (off) or more.")
 
     @classmethod
-    def suited_to(cls, name: str, image_size: int, cutout: int = 0) -> Augmentation:
-        """Returns what suits a data set's name and the size of its images, in pixels."""
-        return cls(padding=default_padding(image_size), flip=flips_by_default(name), cutout=cutout)
+    def suited_to(cls, name: str, image_size: int, **options: object) -> Augmentation:
+        """Returns what suits a data set's name and the size of its images, in pixels; options are other attributes."""
+        return cls(padding=default_padding(image_size), flip=flips_by_default(name), **options)
 
 
 def default_padding(image_size: int) -> int:

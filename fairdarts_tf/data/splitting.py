@@ -41,6 +41,25 @@ def stratified_halves(labels: np.ndarray, train_portion: float, seed: int) -> tu
     return np.flatnonzero(in_training), np.flatnonzero(~in_training)
 
 
+def held_back(labels: np.ndarray, portion: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divides a training set into what is trained on and what is held back to choose by, each class in proportion.
+
+    Args:
+        labels: ``(N,)``, integers.
+        portion: Share that is held back, from 0 to below 1.
+        seed: Chooses the images, 0 or larger.
+
+    Returns:
+        Indices of both parts, int64, each in rising order; the second is empty for a portion of 0.
+
+    Raises:
+        DataError: When one of the parts would be empty though a portion is given.
+    """
+    if portion == 0:
+        return np.arange(len(labels), dtype=np.int64), np.empty(0, np.int64)
+    return stratified_halves(labels, 1 - portion, seed)
+
+
 def _quotas(counts: np.ndarray, total: int) -> np.ndarray:
     """Shares out ``total`` in proportion to ``counts``, by the largest remainders; equal ones by the lower class."""
     exact = counts * (total / counts.sum())

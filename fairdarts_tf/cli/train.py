@@ -1,0 +1,100 @@
+"""The command ``train``: a genotype and flags in, a trained network's directory out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from absl import flags
+
+from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.cli.settings_flags import define_flags, read_settings
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.runs import Run
+from fairdarts_tf.training.settings import TrainSettings
+
+COMMAND = Command(
+    "train",
+    """Trains the network of a genotype and leaves the run in --workdir.
+
+Started again with the same --workdir it goes on where it stopped. The best epoch is chosen by images that are held back
+from the training split, never by test images. Exit codes: 0 when the training is complete, 2 for bad input, 130 when
+stopped from the keyboard and 143 when terminated; both save first.""",
+)
+
+_SUBJECTS = {
+    "network": (
+        "genotype",
+        "init_from",
+        "network",
+        "init_channels",
+        "layers",
+        "drop_path",
+        "drop_path_at",
+        "auxiliary_weight",
+    ),
+    "data": (
+        "dataset",
+        "data_dir",
+        "download",
+        "image_size",
+        "validation_portion",
+        "crop",
+        "cutout",
+        "augmentation",
+        "augmentation_operations",
+        "augmentation_strength",
+    ),
+    "run": ("precision", "seed", "strategy", "checkpoint_steps"),
+}
+
+flags.DEFINE_string(
+    "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
+)
+define_flags(TrainSettings, _SUBJECTS, "training", COMMAND.flags)
+
+
+def main() -> int:
+    """Runs the training and prints where its results are.
+
+    Raises:
+        FairDartsError: When flags, genotype, data or directory are unfit.
+    """
+    workdir = COMMAND.flags.workdir
+    if not workdir:
+        raise ConfigurationError("where to? Name the run's directory with --workdir.")
+    run = Run(workdir)
+    settings = read_settings(TrainSettings, COMMAND.flags, run.settings())
+    # TensorFlow takes seconds to load: what can be refused without it is refused at once.
+    run.check(settings.as_flags())
+    if run.settings() is None:
+        Genotype.load(settings.genotype or settings.init_from)
+    load_tensorflow()
+    from fairdarts_tf.training.run import run_training
+
+    result = run_training(settings, workdir)
+    if result.stopped_by is not None:
+        flagfile = run.workdir / "flags.txt"
+        print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
+        return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+    print(_summary(result.history, run))
+    return 0
+
+
+def _summary(history: object, run: Run) -> str:
+    best = history.best_epoch()
+    if best is None:
+        return f"trained {run.workdir / 'last.npz'}"
+    accuracy = history.rows[best - 1]["validation_accuracy"]
+    return f"trained {run.workdir / 'best.npz'}: epoch {best}, {100 * accuracy:.2f} % of the held-back images right"
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+if __name__ == "__main__":
+    run()

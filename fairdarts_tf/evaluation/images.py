@@ -1,0 +1,89 @@
+"""The images that a network is evaluated on, and whether they suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fairdarts_tf import data
+from fairdarts_tf.data import LabelledImages
+from fairdarts_tf.errors import DataError, RunError
+from fairdarts_tf.settings_checks import values_of
+from fairdarts_tf.training.settings import TrainSettings
+
+HELD_BACK = "validation"
+"""The split that a training holds back of the training images, to choose its best epoch by."""
+
+
+def load_images(
+    dataset: str,
+    split: str,
+    image_shape: tuple[int, int, int],
+    *,
+    recorded: Mapping[str, str] | None = None,
+    data_dir: str | None = None,
+    download: bool = False,
+) -> LabelledImages:
+    """Loads the images of a split, resized to a network's.
+
+    Args:
+        dataset: See `fairdarts_tf.load_dataset`.
+        split: ``"validation"`` is what the run held back of its own data set's training images.
+        image_shape: (height, width, channels) of the network's images.
+        recorded: The run's settings, as text.
+        data_dir: Where tensorflow-datasets keeps prepared data. Defaults to None: its own default.
+        download: Whether data that are not prepared may be downloaded. Defaults to False.
+
+    Raises:
+        DataError: When the data cannot be loaded.
+        RunError: When the run held back no validation images.
+    """
+    height, width, _ = image_shape
+    own = bool(recorded) and recorded.get("dataset") == dataset and split == HELD_BACK
+    images = data.load_dataset(
+        dataset,
+        "train" if own else split,
+        data_dir=data_dir,
+        download=download,
+        image_size=height if height == width else None,
+    )
+    return _held_back(images, recorded) if own else images
+
+
+def check_fit(images: LabelledImages, class_names: Sequence[str], image_shape: Sequence[int]) -> None:
+    """Checks that a network knows the classes of images, and takes their shape.
+
+    Args:
+        images: The images.
+        class_names: The network's, by label.
+        image_shape: (height, width, channels) of the network's images.
+
+    Raises:
+        DataError: When they do not fit.
+    """
+    names = tuple(images.class_names)
+    if len(names) != len(class_names):
+        raise DataError(
+            f"the data set has {len(names)} classes, but the network tells {len(class_names)} apart. Choose the data "
+            "set that it was trained on, or one with the same classes."
+        )
+    for label, (name, known) in enumerate(zip(names, class_names, strict=True)):
+        if name != known:
+            raise DataError(
+                f"class {label} is {name!r} in the data set, but {known!r} in the network. Choose the data set that "
+                "it was trained on, or one with the same classes in the same order."
+            )
+    if images.image_shape != tuple(image_shape):
+        raise DataError(
+            f"the data set's images have shape {tuple(images.image_shape)} (height, width, channels), but the network "
+            f"takes {tuple(image_shape)}. Choose a data set like the one that it was trained on."
+        )
+
+
+def _held_back(images: LabelledImages, recorded: Mapping[str, str]) -> LabelledImages:
+    settings = values_of(TrainSettings, recorded)
+    if not settings.get("validation_portion"):
+        raise RunError(
+            "the run held back no validation images (--validation_portion in its flags.txt). Choose another --split."
+        )
+    _, indices = data.held_back(images.labels, settings["validation_portion"], settings.get("seed", 0))
+    return LabelledImages(images.images[indices], images.labels[indices], images.class_names)

@@ -1,0 +1,105 @@
+"""The images that an export needs: some held back to verify with, some of the training to calibrate by."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+
+from fairdarts_tf import data
+from fairdarts_tf.errors import DataError, RunError
+from fairdarts_tf.found_network import FoundNetwork
+from fairdarts_tf.runs import Run
+
+CALIBRATION_IMAGES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource:
+    """The data set of a network, and which of its images the network was trained on.
+
+    Attributes:
+        dataset: Its name.
+        data_dir: Where tensorflow-datasets keeps it; empty: its own default.
+        download: Whether it may be downloaded.
+        validation_portion: The share of the training split that was held back from the training.
+        seed: Chose those images.
+    """
+
+    dataset: str
+    data_dir: str = ""
+    download: bool = False
+    validation_portion: float = 0.0
+    seed: int = 0
+
+    @classmethod
+    def of_run(
+        cls, workdir: str | os.PathLike[str], found: FoundNetwork, dataset: str = "", data_dir: str = ""
+    ) -> ImageSource:
+        """Returns a run's own source, with what is given in place of what the run recorded.
+
+        Raises:
+            DataError: When neither the run nor the network names a data set.
+            RunError: When the run's ``flags.txt`` holds no such settings.
+        """
+        settings = Run(workdir).settings() or {}
+        name = dataset or settings.get("dataset") or found.dataset
+        if not name:
+            raise DataError(f"which images? {workdir} does not say what it was trained on. Name it with --dataset.")
+        try:
+            return cls(
+                name,
+                data_dir or settings.get("data_dir", ""),
+                settings.get("download", "false") == "true",
+                float(settings.get("validation_portion", 0)),
+                int(settings.get("seed", 0)),
+            )
+        except ValueError as error:
+            raise RunError(
+                f"{workdir}: flags.txt has a validation_portion or seed that is no number. Mend it."
+            ) from error
+
+    def held_back(self, found: FoundNetwork, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """Returns images of a split that no training uses, (N, height, width, channels), uint8, and their labels.
+
+        Args:
+            found: The network that they are for.
+            count: How many, chosen at random but always the same; all where there are fewer.
+            split: Defaults to ``"test"``.
+
+        Raises:
+            DataError: When the data set cannot be loaded, or does not fit the network.
+        """
+        images = self._load(found, split)
+        chosen = _some(np.arange(len(images)), count)
+        return images.images[chosen], images.labels[chosen]
+
+    def trained_on(self, found: FoundNetwork, count: int = CALIBRATION_IMAGES) -> np.ndarray:
+        """Returns some of the images that the network was trained on; arguments and errors as of `held_back`."""
+        images = self._load(found, "train")
+        trained, _ = data.held_back(images.labels, self.validation_portion, self.seed)
+        return images.images[_some(trained, count)]
+
+    def _load(self, found: FoundNetwork, split: str) -> data.LabelledImages:
+        height, width, _ = found.image_shape
+        images = data.load_dataset(
+            self.dataset,
+            split,
+            data_dir=self.data_dir or None,
+            download=self.download,
+            image_size=height if height == width else None,
+        )
+        if images.image_shape != tuple(found.image_shape) or images.num_classes != len(found.class_names):
+            raise DataError(
+                f"dataset {self.dataset!r} has {images.num_classes} classes and images of shape {images.image_shape}, "
+                f"but the network was made for {len(found.class_names)} classes and {tuple(found.image_shape)}. Name "
+                "the data set that it was trained on with --dataset."
+            )
+        return images
+
+
+def _some(indices: np.ndarray, count: int) -> np.ndarray:
+    """Returns some indices, always the same: the first ones may all be of one class."""
+    chooser = np.random.Generator(np.random.PCG64(0))
+    return np.sort(chooser.permutation(indices)[:count])

@@ -1,0 +1,62 @@
+"""A directory that is written elsewhere first, and put in place when it is known to be good."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Yields an empty directory whose entries move into ``target`` when the block ends without an error.
+
+    Entries of the same names are replaced, others stay. After an error, also one of the move itself, ``target`` is what
+    it was before.
+
+    Args:
+        target: A directory, or a path where there is none yet.
+
+    Raises:
+        OSError: When nothing can be written there.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Within a target that exists: it may be a disk of its own, and only a rename on one disk is atomic.
+    place = target if target.is_dir() else target.parent
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=place))
+    try:
+        content = temporary / "new"
+        content.mkdir()
+        yield content
+        _sync(content)
+        if target.is_dir():
+            _replace_entries(content, target, temporary / "old")
+        else:
+            content.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_entries(content: Path, target: Path, old: Path) -> None:
+    """Moves entries into ``target``, and those that they replace into ``old``; undoes it all if one move fails."""
+    old.mkdir()
+    with contextlib.ExitStack() as undo:
+        for entry in sorted(content.iterdir()):
+            place = target / entry.name
+            if os.path.lexists(place):
+                place.rename(old / entry.name)
+                undo.callback((old / entry.name).rename, place)
+            entry.rename(place)
+            undo.callback(place.rename, entry)
+        undo.pop_all()
+
+
+def _sync(directory: Path) -> None:
+    """Writes all files to disk, which is where a full one is noticed at the latest."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())

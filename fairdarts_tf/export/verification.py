@@ -1,0 +1,170 @@
+"""Whether what was written computes what the network does: each file, loaded again in its own runtime."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from fairdarts_tf.errors import ExportError
+from fairdarts_tf.export.plan import ExportFile
+from fairdarts_tf.found_network import FoundNetwork
+from fairdarts_tf.runtimes import CHUNK, Runtime, open_model
+
+CLEAR_MARGIN = 0.1
+"""Classes whose probabilities differ by less are a close call, which rounding may decide otherwise."""
+
+MAX_DIFFERENCE = {"none": 1e-4, "float16": 1e-2}
+"""The largest difference of a probability that is accepted, where numbers stay floats."""
+
+MAX_CLEAR_DISAGREEMENT = {"dynamic": 0.02, "int8": 0.05}
+"""The largest share of images, with weights in 8 bits, whose top class the network rates clearly below its own."""
+
+_UNTIMED_CALLS, _TIMED_CALLS, _LONGEST_SECONDS = 3, 30, 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a file does with held-back images.
+
+    Attributes:
+        file: The file's name.
+        format: One of `FORMATS`.
+        quantization: One of `QUANTIZATIONS`.
+        bytes: Size, of a directory with all in it.
+        max_difference: The largest difference of a probability from the Keras network's.
+        agreement: Share of the images with the same top class as the Keras network's.
+        clear_disagreement: Share of the images whose top class the Keras network rates more than `CLEAR_MARGIN` below
+            its own.
+        accuracy: Share of the images whose top class is the label.
+        latency_ms: Median time per image, in ms, of one batch: one image, unless the batch size is fixed.
+        operators: How often each operation occurs, for TFLite.
+    """
+
+    file: str
+    format: str
+    quantization: str
+    bytes: int
+    max_difference: float
+    agreement: float
+    clear_disagreement: float
+    accuracy: float
+    latency_ms: float
+    operators: Mapping[str, int] | None = None
+
+
+def reference_probabilities(found: FoundNetwork, images: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of the Keras network itself, (N, classes), with nothing that an export adds."""
+    results = []
+    for start in range(0, len(images), CHUNK):
+        normalized = (images[start : start + CHUNK] / np.float32(255) - found.mean) / found.std
+        results.append(tf.nn.softmax(found.network(tf.constant(normalized, tf.float32), training=False)).numpy())
+    return np.concatenate(results)
+
+
+def verify(
+    directory: Path, file: ExportFile, images: np.ndarray, labels: np.ndarray, expected: np.ndarray, batch_size: int
+) -> Verification:
+    """Loads a file in its own runtime and measures it.
+
+    Args:
+        directory: Where the file is.
+        file: Which one.
+        images: (N, height, width, channels), uint8, held back from training.
+        labels: (N,), integers.
+        expected: What `reference_probabilities` gives for the images.
+        batch_size: Images of a timed call.
+
+    Raises:
+        RunError: When the file cannot be loaded.
+    """
+    runtime = open_model(directory / file.name)
+    found = runtime.probabilities(images)
+    choice, right = found.argmax(axis=1), expected.argmax(axis=1)
+    margins = expected.max(axis=1) - expected[np.arange(len(choice)), choice]
+    return Verification(
+        file=file.name,
+        format=file.format,
+        quantization=file.quantization,
+        bytes=size_in_bytes(directory / file.name),
+        max_difference=float(np.abs(found - expected).max()),
+        agreement=float(np.mean(choice == right)),
+        clear_disagreement=float(np.mean(margins > CLEAR_MARGIN)),
+        accuracy=float(np.mean(choice == labels)),
+        latency_ms=latency(runtime, images.take(range(batch_size), axis=0, mode="wrap")),
+    )
+
+
+def check(verification: Verification, count: int) -> None:
+    """Refuses a file that computes something else than the network.
+
+    Args:
+        verification: What `verify` found.
+        count: On how many images.
+
+    Raises:
+        ExportError: When it is beyond the tolerance of its quantization.
+    """
+    result, kind = verification, verification.quantization
+    if kind in MAX_DIFFERENCE and not result.max_difference <= MAX_DIFFERENCE[kind]:
+        raise ExportError(
+            f"{result.file} fails its verification: its probabilities differ from the Keras network's by up to "
+            f"{result.max_difference:.2g} on {count} images, and {MAX_DIFFERENCE[kind]:g} is accepted. {_KEPT}"
+        )
+    if kind in MAX_CLEAR_DISAGREEMENT and not result.clear_disagreement <= MAX_CLEAR_DISAGREEMENT[kind]:
+        raise ExportError(
+            f"{result.file} fails its verification: on {result.clear_disagreement:.1%} of {count} images it prefers a "
+            f"class that the Keras network rates more than {CLEAR_MARGIN:g} below its own, and "
+            f"{MAX_CLEAR_DISAGREEMENT[kind]:.0%} is accepted. {_KEPT}"
+        )
+
+
+_KEPT = "Nothing was written, and what was there is kept. Leave that format or quantization out."
+
+
+def latency(runtime: Runtime, images: np.ndarray) -> float:
+    """Returns the median time of a call with these images, in ms per image."""
+    for _ in range(_UNTIMED_CALLS):
+        runtime.probabilities(images)
+    times: list[float] = []
+    while len(times) < _TIMED_CALLS and sum(times) < _LONGEST_SECONDS:
+        start = time.perf_counter()
+        runtime.probabilities(images)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) / len(images) * 1000
+
+
+def size_in_bytes(path: Path) -> int:
+    """Returns the size of a file, or of all files in a directory."""
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+
+
+def format_table(rows: Sequence[Verification]) -> str:
+    """Returns the verifications as a table for people."""
+    cells = [_HEADER, *(_cells(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    )
+
+
+_HEADER = ("file", "quantization", "max difference", "agreement", "accuracy", "size (MB)", "latency (ms)")
+
+
+def _cells(row: Verification) -> tuple[str, ...]:
+    return (
+        row.file,
+        row.quantization,
+        f"{row.max_difference:.1e}",
+        f"{row.agreement:.1%}",
+        f"{row.accuracy:.2%}",
+        f"{row.bytes / 1e6:.2f}",
+        f"{row.latency_ms:.2f}",
+    )

@@ -1,0 +1,1 @@
+"""Import of the PyTorch checkpoints of the authors."""

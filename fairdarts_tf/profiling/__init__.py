@@ -1,0 +1,1 @@
+"""What a found network costs: counted from its genotype (`counts`), and measured on this device (`latency`)."""

@@ -1,0 +1,137 @@
+"""Parameters and multiply-adds of a found network by cell and by operation. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from fairdarts_tf.costs import Cost, NetworkSize, Part, network_parts
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.settings_checks import check_settings
+from fairdarts_tf.spaces.reductions import reduction_cells
+
+COUNTED = (
+    "params: kernels of convolutions, scale and offset of BatchNorm, the classifier with its bias. macs: multiply-adds "
+    "of convolutions and of the classifier for one image; pooling, addition, BatchNorm and ReLU count none. The "
+    "auxiliary head exists in training only: it is in params_with_auxiliary_head alone, and not in macs."
+)
+
+_HEAD = "auxiliary_head"
+_LEAST_SIDES = {"cifar": 4, "imagenet": 32}
+_RANGES: dict[str, tuple[float, float]] = {
+    "init_channels": (2, 4096),
+    "layers": (3, 1000),
+    "image_size": (1, 4096),
+    "image_channels": (1, 1024),
+    "num_classes": (2, 1_000_000),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Several layers of a network, taken together.
+
+    Attributes:
+        name: Of the cell, or of the operation.
+        kind: ``"normal"`` or ``"reduce"`` for a cell, else empty.
+        parts: The layers.
+    """
+
+    name: str
+    kind: str
+    parts: tuple[Part, ...]
+
+    @property
+    def cost(self) -> Cost:
+        """What they cost together."""
+        return sum((part.cost for part in self.parts), Cost())
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a network costs.
+
+    Attributes:
+        total: Of the whole network, without auxiliary head.
+        auxiliary_head: Of that head, which only training has.
+        cells: Stem, cells and classifier, in order; without the head.
+        operations: The same layers by operation: those that the genotype names, the alignments of the cells' inputs,
+            stem and classifier; the one with the most multiply-adds first.
+    """
+
+    total: Cost
+    auxiliary_head: Cost
+    cells: tuple[Group, ...]
+    operations: tuple[Group, ...]
+
+
+def count(genotype: Genotype, size: NetworkSize) -> Counts:
+    """Counts what a network costs.
+
+    Raises:
+        ConfigurationError: When a size is outside its range, the images are too small, or the stem is unknown.
+    """
+    check_size(size)
+    parts = network_parts(genotype, size)
+    inside = [part for part in parts if part.place != _HEAD]
+    head = sum((part.cost for part in parts if part.place == _HEAD), Cost())
+    kinds = {
+        f"cell_{index}": "reduce" if index in reduction_cells(size.layers) else "normal" for index in range(size.layers)
+    }
+    operations = _grouped(inside, _operation, {})
+    return Counts(
+        total=sum((part.cost for part in inside), Cost()),
+        auxiliary_head=head,
+        cells=_grouped(inside, lambda part: part.place, kinds),
+        operations=tuple(sorted(operations, key=lambda group: (-group.cost.macs, -group.cost.params, group.name))),
+    )
+
+
+def check_size(size: NetworkSize) -> None:
+    """Checks that there is a network of this size.
+
+    Raises:
+        ConfigurationError: When there is none.
+    """
+    check_settings(size, {}, _RANGES)
+    least = _LEAST_SIDES.get(size.stem, 1)
+    if size.image_size < least:
+        raise ConfigurationError(
+            f"--image_size is {size.image_size}, but a network for {size.stem} images halves them until {least} pixels "
+            f"are one: at least {least} are needed."
+        )
+
+
+def as_fields(counts: Counts) -> dict[str, object]:
+    """Returns the counts as what JSON can hold."""
+    return {
+        "params": counts.total.params,
+        "params_with_auxiliary_head": counts.total.params + counts.auxiliary_head.params,
+        "macs": counts.total.macs,
+        "cells": [
+            {
+                "name": cell.name,
+                **({"kind": cell.kind} if cell.kind else {}),
+                **dataclasses.asdict(cell.cost),
+                "layers": [{"name": part.name, **dataclasses.asdict(part.cost)} for part in cell.parts],
+            }
+            for cell in counts.cells
+        ],
+        "operations": [
+            {"name": group.name, "count": len(group.parts), **dataclasses.asdict(group.cost)}
+            for group in counts.operations
+        ],
+    }
+
+
+def _operation(part: Part) -> str:
+    """Returns the operation of a layer: in a cell its name without the edge, else its place."""
+    return part.name.split()[-1] if part.place.startswith("cell_") else part.place
+
+
+def _grouped(parts: Iterable[Part], key: Callable[[Part], str], kinds: dict[str, str]) -> tuple[Group, ...]:
+    groups: dict[str, list[Part]] = {}
+    for part in parts:
+        groups.setdefault(key(part), []).append(part)
+    return tuple(Group(name, kinds.get(name, ""), tuple(members)) for name, members in groups.items())

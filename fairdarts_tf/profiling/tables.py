@@ -1,0 +1,76 @@
+"""A profile as text for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from fairdarts_tf.costs import Cost
+from fairdarts_tf.profiling.counts import COUNTED, Counts
+from fairdarts_tf.profiling.measurements import MEASURED, WARM_UP, Measurements
+
+WIDTH = 100
+
+
+def counts_text(counts: Counts) -> str:
+    """Returns totals, a table by cell, a table by operation, and what is counted."""
+    total = counts.total
+    with_head = total.params + counts.auxiliary_head.params
+    cells = [
+        [f"{cell.name} ({cell.kind})" if cell.kind else cell.name, *_cost_fields(cell.cost, total)]
+        for cell in counts.cells
+    ]
+    operations = [[group.name, f"{len(group.parts)}", *_cost_fields(group.cost, total)] for group in counts.operations]
+    return "\n".join(
+        [
+            f"parameters                      {total.params:15,}",
+            f"parameters with auxiliary head  {with_head:15,}",
+            f"multiply-adds of one image      {total.macs:15,}",
+            "",
+            *table(["cell", *_COST_NAMES], cells),
+            "",
+            *table(["operation", "count", *_COST_NAMES], operations),
+            "",
+            *textwrap.wrap(f"Counted: {COUNTED} {_ALIGNMENTS}", WIDTH),
+        ]
+    )
+
+
+def latency_text(measured: Measurements) -> str:
+    """Returns a table of latency and memory, and how they were measured."""
+    names = ["form", "median (ms)", "p90 (ms)", "file (MB)", "peak memory (MB)", "of it library (MB)", "device"]
+    rows = [
+        [
+            form.form,
+            f"{form.median_ms:.2f}",
+            f"{form.p90_ms:.2f}",
+            f"{form.file_bytes / 1e6:.2f}",
+            f"{form.peak_memory_bytes / 1e6:.0f}",
+            f"{form.library_memory_bytes / 1e6:.0f}",
+            form.device,
+        ]
+        for form in measured.forms
+    ]
+    how = MEASURED.format(runs=measured.runs, warm_up=WARM_UP)
+    return "\n".join([*table(names, rows), "", *textwrap.wrap(f"Measured on {measured.cores} CPU cores: {how}", WIDTH)])
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Returns the lines of a table: the first column to the left, all others to the right."""
+    cells = [names, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    ]
+
+
+_ALIGNMENTS = "align_older and align_newer bring the two inputs of a cell to its channels and size."
+_COST_NAMES = ("params", "share", "macs", "share")
+
+
+def _cost_fields(cost: Cost, total: Cost) -> list[str]:
+    params, macs = cost.params / total.params, cost.macs / total.macs
+    return [f"{cost.params:,}", f"{params:.1%}", f"{cost.macs:,}", f"{macs:.1%}"]

@@ -1,0 +1,1 @@
+"""Training of a found network from scratch: settings, schedules, the step, and the whole run."""

@@ -1,0 +1,187 @@
+"""A whole training, from settings to a network's weights, in a directory that it can go on in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+
+import keras
+import tensorflow as tf
+
+from fairdarts_tf import data, devices
+from fairdarts_tf.callbacks import ProgressBar, StopOnSignal
+from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.found_network import FoundNetwork, save_description
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.network import DartsNetwork
+from fairdarts_tf.optimizers import MomentumSGD
+from fairdarts_tf.resuming import fit_from, restore
+from fairdarts_tf.runs import Run
+from fairdarts_tf.training.data import TrainingData, load_training_images
+from fairdarts_tf.training.epoch_report import describe_epoch
+from fairdarts_tf.training.history import TrainHistory
+from fairdarts_tf.training.model import Training
+from fairdarts_tf.training.recorder import TrainRecorder
+from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.training.tensorboard_log import TensorBoardLog
+from fairdarts_tf.training.weight_average import AverageOnTest
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a training came to.
+
+    Attributes:
+        history: Rows of all epochs.
+        training: The trained model.
+        stopped_by: The signal that stopped it early, or None.
+    """
+
+    history: TrainHistory
+    training: Training
+    stopped_by: signal.Signals | None = None
+
+
+def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> TrainResult:
+    """Trains a found network, or goes on with the training that ``workdir`` holds.
+
+    Args:
+        settings: All that decides the training.
+        workdir: The run's directory; made if absent.
+
+    Returns:
+        What was measured; `fairdarts_tf.found_network.load_found_network` loads the weights from the directory.
+
+    Raises:
+        FairDartsError: When settings, genotype, data or directory are unfit. What the training has saved until then is
+            intact.
+    """
+    devices.configure_runtime()
+    run = Run(workdir)
+    run.check(settings.as_flags())
+    genotype = genotype_of(settings, run)
+    images = load_training_images(settings)
+    batches = TrainingData(settings, images)
+    strategy = devices.strategy(settings.strategy, settings.batch_size)
+    training = build_training(settings, genotype, images.image_shape, images.num_classes, strategy)
+    if settings.init_from and not list_checkpoints(run.checkpoints):
+        _inherit(training.network, settings.init_from)
+    run.open(settings.as_flags())
+    _describe(run, training.network, images, batches, settings.dataset)
+    progress = restore(run, training, batches.steps_per_epoch)
+    history = TrainHistory() if progress.history is None else TrainHistory.from_arrays(progress.history)
+
+    signals = StopOnSignal()
+    recorder = TrainRecorder(
+        run, settings, history, batches.steps_per_epoch, progress, interrupted=lambda: signals.received is not None
+    )
+    total = settings.epochs * batches.steps_per_epoch
+    bar = ProgressBar("train", total, progress.step)
+    recorder.on_epoch += [TensorBoardLog(run), lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
+    print(batches.describe(), file=sys.stderr)
+    try:
+        fit_from(
+            progress.step,
+            training,
+            batches.batches_from,
+            epochs=settings.epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            validation_data=batches.validation_batches(),
+            callbacks=[*_schedules(settings, training), signals, recorder, bar],
+            verbose=0,
+            shuffle=False,
+        )
+    finally:
+        signals.release()
+        bar.close()
+    if signals.received is not None and recorder.step < total:
+        return TrainResult(history, training, signals.received)
+    recorder.write_files()
+    return TrainResult(history, training)
+
+
+def genotype_of(settings: TrainSettings, run: Run) -> Genotype:
+    """Returns the genotype of a training: that of its directory, once it has begun.
+
+    Raises:
+        GenotypeError: When it cannot be read.
+    """
+    begun = run.workdir / "genotype.json"
+    return Genotype.load(begun if begun.is_file() else settings.genotype or settings.init_from)
+
+
+def build_training(
+    settings: TrainSettings,
+    genotype: Genotype,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Training:
+    """Builds and compiles the training of a network.
+
+    Args:
+        settings: All that decides the training.
+        genotype: The network's cells.
+        image_shape: (height, width, channels).
+        num_classes: Number of classes.
+        strategy: Defaults to None: the strategy in scope.
+
+    Raises:
+        ConfigurationError: When the images are too small for the network.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        network = DartsNetwork(
+            genotype,
+            num_classes,
+            init_channels=settings.init_channels,
+            layers=settings.layers,
+            stem=settings.network,
+            auxiliary=settings.auxiliary_weight > 0,
+            drop_path=settings.drop_path_at,
+            dtype=keras.dtype_policies.DTypePolicy(settings.precision),
+            name="network",
+        )
+        network.build((None, *image_shape))
+        training = Training(network, name="training")
+        training.compile(
+            MomentumSGD(
+                settings.learning_rate,
+                momentum=settings.momentum,
+                decay=settings.weight_decay,
+                max_norm=settings.gradient_clip or None,
+                scales_loss=settings.precision == "mixed_float16",
+            ),
+            auxiliary_weight=settings.auxiliary_weight,
+            label_smoothing=settings.label_smoothing,
+            average_decay=settings.average_decay,
+        )
+    return training
+
+
+def _schedules(settings: TrainSettings, training: Training) -> list[keras.callbacks.Callback]:
+    set_drop_path = lambda epoch, _: training.network.set_drop_path_rate(settings.drop_path_rate_at(epoch))  # noqa: E731
+    schedules = [
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: settings.learning_rate_at(epoch)),
+        keras.callbacks.LambdaCallback(on_epoch_begin=set_drop_path),
+    ]
+    return schedules + ([AverageOnTest(training.average)] if training.average is not None else [])
+
+
+def _inherit(network: DartsNetwork, search: str) -> None:
+    from fairdarts_tf.inherited_weights import inherit_weights, load_supernet
+
+    supernet, _ = load_supernet(search)
+    inherit_weights(network, supernet)
+
+
+def _describe(
+    run: Run, network: DartsNetwork, images: data.LabelledImages, batches: TrainingData, dataset: str
+) -> None:
+    found = FoundNetwork(network, images.class_names, images.image_shape, batches.mean, batches.std, dataset)
+    try:
+        save_description(run.workdir, found)
+    except OSError as error:
+        raise run.cannot_write(error) from error

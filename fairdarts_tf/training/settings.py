@@ -1,0 +1,179 @@
+"""All that decides the training of a found network, with the paper's values as defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.settings_checks import STRATEGIES, as_flags, check_settings
+from fairdarts_tf.training.schedules import SCHEDULES, Rates
+
+NETWORKS = ("cifar", "imagenet")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+DROP_PATHS = ("node", "operation")
+CROPS = ("padded", "resized")
+AUGMENTATIONS = ("none", "randaugment")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """The settings of a training; each field is a flag of the same name.
+
+    Defaults are those of DARTS and FairDARTS for CIFAR-10, but for the data set, ``digits``, which needs no download,
+    and for the validation images: the authors choose the best epoch by the test images.
+
+    Args:
+        genotype: Name of a published genotype, a file, or a search's directory; empty: that of `init_from`.
+        init_from: A search's directory, whose supernet gives the initial weights of the operations that were kept;
+            empty: random weights.
+        dataset: ``digits``, a name of tensorflow-datasets or ``folder:PATH``.
+        data_dir: Where tensorflow-datasets keeps prepared data; empty: its own default.
+        download: Whether data that are not prepared may be downloaded.
+        image_size: Side that images are resized to, in pixels; 0 keeps their own.
+        validation_portion: The share of the training images that are held back and choose the best epoch; 0 trains on
+            all, and the last epoch counts. Test images never choose.
+        crop: ``padded``: images are padded and cropped to their own size (CIFAR-10); ``resized``: a random part of 8 to
+            100 % of the area is scaled to the image's size (ImageNet).
+        cutout: Side of the square that is blanked in each training image, in pixels; 0 for none.
+        augmentation: ``none`` or ``randaugment``, before the crop.
+        augmentation_operations: How many operations RandAugment applies to an image.
+        augmentation_strength: Strength of RandAugment's operations, from 0 to 1.
+        network: ``cifar`` or ``imagenet``: the stem, and the stride of the auxiliary head.
+        init_channels: Channels of a node in the first cells.
+        layers: Number of cells.
+        drop_path: Probability, at the end, that a path is dropped; it grows from 0 in proportion to the epochs.
+        drop_path_at: ``node`` (FairDARTS: a node's sum) or ``operation`` (DARTS: each operation but the identity).
+        auxiliary_weight: Weight of the auxiliary head's loss; 0 for no head.
+        label_smoothing: The share of the target that is spread evenly over all classes.
+        epochs: Number of epochs.
+        steps_per_epoch: Steps of an epoch; 0: as many as the training images have full batches.
+        batch_size: Images of a step over all replicas.
+        schedule: Of the learning rate: ``cosine``, ``linear`` (both fall to `learning_rate_min`), ``exponential``
+            or ``constant``.
+        learning_rate: Rate of the first epoch after the warm-up.
+        learning_rate_min: The rate that ``cosine`` and ``linear`` fall to.
+        learning_rate_decay: What ``exponential`` multiplies the rate by after each epoch.
+        warmup_epochs: First epochs, in which the rate grows to `learning_rate` in equal steps.
+        momentum: Momentum of the weights.
+        weight_decay: Coupled decay of the weights.
+        gradient_clip: Global norm that the gradient is clipped to; 0 for no clipping.
+        average_decay: Decay, from step to step, of an exponential moving average of the weights, which is validated
+            and kept in place of the weights; 0 for none.
+        precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+        seed: Chooses initial weights, validation images, data order and augmentation.
+        strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
+        checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
+
+    Raises:
+        ConfigurationError: When a value is outside its range, or no genotype is named.
+    """
+
+    genotype: str = ""
+    init_from: str = ""
+
+    dataset: str = "digits"
+    data_dir: str = ""
+    download: bool = False
+    image_size: int = 0
+    validation_portion: float = 0.1
+    crop: str = "padded"
+    cutout: int = 16
+    augmentation: str = "none"
+    augmentation_operations: int = 2
+    augmentation_strength: float = 0.5
+
+    network: str = "cifar"
+    init_channels: int = 36
+    layers: int = 20
+    drop_path: float = 0.2
+    drop_path_at: str = "node"
+    auxiliary_weight: float = 0.4
+
+    label_smoothing: float = 0.0
+    epochs: int = 600
+    steps_per_epoch: int = 0
+    batch_size: int = 96
+    schedule: str = "cosine"
+    learning_rate: float = 0.025
+    learning_rate_min: float = 0.0
+    learning_rate_decay: float = 0.97
+    warmup_epochs: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    average_decay: float = 0.0
+
+    precision: str = "float32"
+    seed: int = 0
+    strategy: str = "auto"
+    checkpoint_steps: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(self, _CHOICES, _RANGES)
+        if not self.genotype and not self.init_from:
+            raise ConfigurationError(
+                "which network? Name a published genotype, a file or a search's directory with --genotype, or a "
+                "search's directory with --init_from."
+            )
+        if self.learning_rate_min > self.learning_rate:
+            raise ConfigurationError(
+                f"--learning_rate_min is {self.learning_rate_min}, above --learning_rate={self.learning_rate}, from "
+                "which the rate falls. Lower it, or raise the other."
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigurationError(
+                f"--warmup_epochs is {self.warmup_epochs}, which leaves none of the {self.epochs} epochs to the "
+                "schedule. Lower it, or raise --epochs."
+            )
+
+    def as_flags(self) -> dict[str, str]:
+        """Returns every setting as text, by its flag's name, as a flagfile holds it."""
+        return as_flags(self)
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Returns the learning rate in an epoch, counted from 0."""
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * (epoch + 1) / self.warmup_epochs
+        rates = Rates(self.learning_rate, self.learning_rate_min, self.learning_rate_decay)
+        return SCHEDULES[self.schedule](rates, epoch - self.warmup_epochs, self.epochs - self.warmup_epochs)
+
+    def drop_path_rate_at(self, epoch: int) -> float:
+        """Returns the probability that a path is dropped in an epoch, counted from 0."""
+        return self.drop_path * epoch / self.epochs
+
+
+_CHOICES = {
+    "crop": CROPS,
+    "augmentation": AUGMENTATIONS,
+    "network": NETWORKS,
+    "drop_path_at": DROP_PATHS,
+    "schedule": tuple(SCHEDULES),
+    "precision": PRECISIONS,
+    "strategy": STRATEGIES,
+}
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "image_size": (0, 4096),
+    "validation_portion": (0, 0.9),
+    "cutout": (0, 4096),
+    "augmentation_operations": (1, 16),
+    "augmentation_strength": (0, 1),
+    "init_channels": (2, 4096),
+    "layers": (3, 1000),
+    "drop_path": (0, 0.99),
+    "auxiliary_weight": (0, 100),
+    "label_smoothing": (0, 0.99),
+    "epochs": (1, 100_000),
+    "steps_per_epoch": (0, 10_000_000),
+    "batch_size": (1, 1_000_000),
+    "learning_rate": (0, 1e3),
+    "learning_rate_min": (0, 1e3),
+    "learning_rate_decay": (0, 1),
+    "warmup_epochs": (0, 100_000),
+    "momentum": (0, 1),
+    "weight_decay": (0, 1e3),
+    "gradient_clip": (0, 1e9),
+    "average_decay": (0, 0.999999),
+    "seed": (0, 2**31 - 1),
+    "checkpoint_steps": (0, 10_000_000),
+}
