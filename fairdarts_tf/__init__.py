@@ -16,14 +16,24 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DartsSpace": "fairdarts_tf.spaces.darts",
+    "DartsNetwork": "fairdarts_tf.network",
     "FairDartsError": "fairdarts_tf.errors",
+    "FoundNetwork": "fairdarts_tf.found_network",
     "Genotype": "fairdarts_tf.genotypes",
     "MixedOp": "fairdarts_tf.mixed_op",
     "Search": "fairdarts_tf.search",
     "SearchResult": "fairdarts_tf.search_run",
     "SearchSettings": "fairdarts_tf.settings",
+    "TrainResult": "fairdarts_tf.training.run",
+    "TrainSettings": "fairdarts_tf.training.settings",
+    "evaluate": "fairdarts_tf.evaluation.run",
+    "export_network": "fairdarts_tf.export.network",
     "load_dataset": "fairdarts_tf.data",
+    "load_found_network": "fairdarts_tf.found_network",
+    "network_cost": "fairdarts_tf.costs",
+    "open_model": "fairdarts_tf.runtimes",
     "run_search": "fairdarts_tf.search_run",
+    "run_training": "fairdarts_tf.training.run",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604
