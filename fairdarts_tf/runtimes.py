@@ -15,6 +15,7 @@ import numpy as np
 
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.labels import LABELS_FILE, read_labels
+from fairdarts_tf.silence import silent_stderr
 
 SIGNATURE = "serving_default"
 CHUNK = 64
@@ -166,8 +167,9 @@ class TfliteRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-            self._interpreter.allocate_tensors()
+            with silent_stderr():
+                self._interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise _broken(path, "a .tflite file", f" ({' '.join(str(error).split())})") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from fairdarts_tf.errors import ExportError
 from fairdarts_tf.export.plan import ExportFile
 from fairdarts_tf.export.verification import Verification
 from fairdarts_tf.found_network import FoundNetwork, read_weights
+from fairdarts_tf.labels import LABELS_FILE
 
 MANIFEST_FILE = "export.json"
 FORMAT_VERSION = 1
@@ -39,7 +41,10 @@ def check_target(target: Path, files: Sequence[ExportFile], digest: str) -> list
         raise ExportError(f"{target} is no directory. Name another --output_dir.")
     earlier_digest, entries = _read(target / MANIFEST_FILE)
     names, known = {file.name for file in files}, {entry["file"] for entry in entries}
-    foreign = sorted(name for name in names - known if (target / name).exists())
+    ours = {LABELS_FILE, MANIFEST_FILE}
+    foreign = sorted(
+        name for name in (names | ours) - (known | ours if earlier_digest else known) if os.path.lexists(target / name)
+    )
     if foreign:
         raise ExportError(
             f"{target} holds {foreign[0]!r}, which would be replaced, but its {MANIFEST_FILE} does not tell that an "

@@ -14,7 +14,7 @@ from fairdarts_tf.errors import ConfigurationError, DataError
 from fairdarts_tf.export import tflite
 from fairdarts_tf.export.manifest import check_target, network_digest, write_manifest
 from fairdarts_tf.export.plan import FORMATS, ExportFile, plan_files
-from fairdarts_tf.export.saved_model import write_saved_model
+from fairdarts_tf.export.saved_model import write_frozen_model, write_saved_model
 from fairdarts_tf.export.staging import staged
 from fairdarts_tf.export.verification import Verification, check, reference_probabilities, verify
 from fairdarts_tf.found_network import FoundNetwork
@@ -70,13 +70,17 @@ def export_network(
     if batch_size is not None and batch_size < 1:
         raise ConfigurationError(f"the batch size is {batch_size}, but must be at least 1.")
     _check_images("held-back", held_back_images, found)
+    if len(held_back_labels) != len(held_back_images):
+        raise DataError(f"{len(held_back_images)} held-back images have {len(held_back_labels)} labels. Give one each.")
     if any(file.quantization == "int8" for file in files):
         _check_images("calibration", calibration_images, found)
     digest = network_digest(found)
     staying = check_target(target, files, digest)
+    progress(f"running the Keras network on {len(held_back_images)} held-back images")
+    expected = reference_probabilities(found, held_back_images)
     with staged(target) as directory:
         _write(found, files, directory, batch_size, calibration_images, progress)
-        rows = _verify(found, files, directory, batch_size, held_back_images, held_back_labels, progress)
+        rows = _verify(files, directory, batch_size, held_back_images, held_back_labels, expected, progress)
         write_manifest(
             directory, found, rows, digest=digest, batch_size=batch_size, images=len(held_back_images), staying=staying
         )
@@ -107,7 +111,7 @@ def _write(
         progress("tracing the network for TFLite")
         # One image: with a free batch a dilated convolution becomes three operations. A runtime can resize it.
         source = Path(scratch, "saved_model")
-        write_saved_model(serving, source, labels, batch_size or 1)
+        write_frozen_model(serving, source, batch_size or 1)
         for file in tflite_files:
             progress(f"writing {file.name}")
             content = tflite.convert(source, file.quantization, calibration_images, batch_size or 1)
@@ -115,16 +119,15 @@ def _write(
 
 
 def _verify(
-    found: FoundNetwork,
     files: Sequence[ExportFile],
     directory: Path,
     batch_size: int | None,
     images: np.ndarray,
     labels: np.ndarray,
+    expected: np.ndarray,
     progress: Progress,
 ) -> list[Verification]:
-    progress(f"running the Keras network on {len(images)} held-back images")
-    expected, rows = reference_probabilities(found, images), []
+    rows = []
     for file in files:
         row = verify(directory, file, images, labels, expected, batch_size or 1)
         progress(f"ran {file.name}: {row.agreement:.1%} agreement, largest difference {row.max_difference:.1e}")

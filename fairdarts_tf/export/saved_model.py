@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from fairdarts_tf.runtimes import SIGNATURE
 from fairdarts_tf.serving import ServingNetwork
+from fairdarts_tf.silence import silent_stderr
 
 FLOAT_SIGNATURE = "float_images"
 INPUT, OUTPUT = "images", "probabilities"
+
+Network = Callable[[tf.Tensor], tf.Tensor]
 
 
 def write_saved_model(serving: ServingNetwork, directory: Path, labels: Path, batch_size: int | None = None) -> None:
@@ -30,20 +35,53 @@ def write_saved_model(serving: ServingNetwork, directory: Path, labels: Path, ba
     # A function of its own, so that the network is traced and stored once for both signatures.
     network = tf.function(serving, autograph=False)
     shape = (batch_size, *serving.image_shape)
-    signatures = {name: _signature(network, shape, dtype) for name, dtype in _DTYPES.items()}
     module = tf.Module()
     module.kept = list(network.get_concrete_function(tf.TensorSpec(shape, tf.float32)).graph.variables)
     module.labels = tf.saved_model.Asset(str(labels))
+    save(module, directory, network, shape)
+
+
+def write_frozen_model(serving: ServingNetwork, directory: Path, batch_size: int) -> None:
+    """Writes a SavedModel like that of `write_saved_model`, with constants for variables and without class names.
+
+    A converter reads it several times faster.
+
+    Args:
+        serving: The network, built.
+        directory: Where to; it must not exist.
+        batch_size: Images of a batch.
+
+    Raises:
+        OSError: When it cannot be written.
+    """
+    shape = (batch_size, *serving.image_shape)
+    traced = tf.function(serving, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    with silent_stderr():
+        frozen = convert_variables_to_constants_v2(traced)
+    save(tf.Module(), directory, lambda images: frozen(images)[0], shape)
+
+
+def save(module: tf.Module, directory: Path, network: Network, shape: tuple[int | None, ...]) -> None:
+    """Saves a module with both signatures of a network.
+
+    Args:
+        module: Holds all variables and assets that the network needs.
+        directory: Where to; it must not exist.
+        network: From float32 images from 0 to 255 to probabilities.
+        shape: Of the images.
+
+    Raises:
+        OSError: When it cannot be written.
+    """
+    dtypes = {SIGNATURE: tf.uint8, FLOAT_SIGNATURE: tf.float32}
+    signatures = {name: _signature(network, tf.TensorSpec(shape, dtype, name=INPUT)) for name, dtype in dtypes.items()}
     try:
         tf.saved_model.save(module, str(directory), signatures=signatures)
     except tf.errors.OpError as error:
-        raise OSError(None, f"TensorFlow cannot write there ({error.message})", str(directory)) from error
+        # TensorFlow's message is "file; reason".
+        raise OSError(None, error.message.rsplit("; ")[-1], str(directory)) from error
 
 
-_DTYPES = {SIGNATURE: tf.uint8, FLOAT_SIGNATURE: tf.float32}
-
-
-def _signature(network: tf.types.experimental.PolymorphicFunction, shape: tuple[int | None, ...], dtype: tf.DType):
-    images = tf.TensorSpec(shape, dtype, name=INPUT)
+def _signature(network: Network, images: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
     served = tf.function(lambda images: {OUTPUT: network(tf.cast(images, tf.float32))}, autograph=False)
     return served.get_concrete_function(images)

@@ -36,6 +36,9 @@ def staged(target: Path) -> Iterator[Path]:
             _replace_entries(content, target, temporary / "old")
         else:
             content.rename(target)
+    except OSError as error:
+        # The temporary name means nothing to a user.
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -43,15 +46,20 @@ def staged(target: Path) -> Iterator[Path]:
 def _replace_entries(content: Path, target: Path, old: Path) -> None:
     """Moves entries into ``target``, and those that they replace into ``old``; undoes it all if one move fails."""
     old.mkdir()
-    with contextlib.ExitStack() as undo:
-        for entry in sorted(content.iterdir()):
-            place = target / entry.name
-            if os.path.lexists(place):
-                place.rename(old / entry.name)
-                undo.callback((old / entry.name).rename, place)
-            entry.rename(place)
-            undo.callback(place.rename, entry)
-        undo.pop_all()
+    names = sorted(entry.name for entry in content.iterdir())
+    try:
+        for name in names:
+            if os.path.lexists(target / name):
+                (target / name).rename(old / name)
+            (content / name).rename(target / name)
+    except BaseException:
+        # What was moved is read from the disk: an interrupt may come between a move and a note of it.
+        for name in names:
+            if not os.path.lexists(content / name):
+                (target / name).rename(content / name)
+            if os.path.lexists(old / name):
+                (old / name).rename(target / name)
+        raise
 
 
 def _sync(directory: Path) -> None:

@@ -24,7 +24,7 @@ def convert(
     calibration_images: np.ndarray | None = None,
     batch_size: int = 1,
 ) -> bytes:
-    """Converts a SavedModel of `write_saved_model` that has a fixed batch size, which is the file's.
+    """Converts a SavedModel of `write_frozen_model`, whose batch size is the file's.
 
     Whatever the quantization, the file takes uint8 images from 0 to 255 and returns float32 probabilities. With
     ``"int8"`` everything between is integer: the input's scale is 1 and its zero point 0, so that an image's bytes are

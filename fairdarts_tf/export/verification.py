@@ -58,12 +58,19 @@ class Verification:
 
 
 def reference_probabilities(found: FoundNetwork, images: np.ndarray) -> np.ndarray:
-    """Returns the probabilities of the Keras network itself, (N, classes), with nothing that an export adds."""
+    """Returns the probabilities of the Keras network itself, (N, classes), with nothing that an export adds.
+
+    Raises:
+        ExportError: When they are no numbers.
+    """
     results = []
     for start in range(0, len(images), CHUNK):
         normalized = (images[start : start + CHUNK] / np.float32(255) - found.mean) / found.std
         results.append(tf.nn.softmax(found.network(tf.constant(normalized, tf.float32), training=False)).numpy())
-    return np.concatenate(results)
+    probabilities = np.concatenate(results)
+    if not np.isfinite(probabilities).all():
+        raise ExportError("the network's probabilities are no numbers: its training has diverged. Train it anew.")
+    return probabilities
 
 
 def verify(
