@@ -26,6 +26,7 @@ setup(
         "matplotlib",
         "numpy",
         "pillow",
+        "pygraphviz>=2",  # its wheels hold Graphviz
         "scikit-learn",
         "tensorboard",
         "tensorflow>=2.21",

@@ -22,6 +22,7 @@ PACKAGES = {
     "matplotlib": "matplotlib",
     "numpy": "numpy",
     "PIL": "pillow",
+    "pygraphviz": "pygraphviz>=2",
     "sklearn": "scikit-learn",
     "tensorboard": "tensorboard",
     "tensorflow": "tensorflow>=2.21",
@@ -30,8 +31,8 @@ PACKAGES = {
 }
 DEVELOPMENT = {"hypothesis": "hypothesis", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff"}
 LIGHT = {name: PACKAGES[name] for name in ("absl", "numpy")}
-PICTURES = LIGHT | {name: PACKAGES[name] for name in ("matplotlib", "PIL")}
-PAGES = LIGHT | {name: PACKAGES[name] for name in ("jinja2", "markupsafe")}
+PICTURES = LIGHT | {name: PACKAGES[name] for name in ("matplotlib", "PIL", "pygraphviz")}
+PAGES = LIGHT | {name: PACKAGES[name] for name in ("jinja2", "markupsafe", "pygraphviz")}
 
 
 def main(command: str) -> int:

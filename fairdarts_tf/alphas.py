@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.files import open_file
 from fairdarts_tf.genotypes import CELL_KINDS, INPUTS, MAX_NODES
 
 MAX_BYTES = 16 * 2**20
@@ -131,7 +132,7 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise GenotypeError(f"{path}: larger than {MAX_BYTES:,} bytes, so no table of alphas. {_EXPECTED}")
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             _check_archive(path, archive)
             return {name: _read_array(archive, f"{name}.npy") for name in names}
     except GenotypeError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.files import open_file
 
 MAX_TEXT_BYTES = 1_000_000
 MAX_RANGE = 1000
@@ -25,7 +26,7 @@ def read_text(path: Path) -> str:
         GenotypeError: When it is absent, cannot be read or is no UTF-8 text.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             content = file.read(MAX_TEXT_BYTES + 1)
     except FileNotFoundError:
         raise GenotypeError("there is no such file. Let the search finish an epoch, or name another.") from None

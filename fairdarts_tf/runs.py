@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.files import write_atomically, write_text_atomically
+from fairdarts_tf.files import open_file, write_atomically, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 
@@ -79,7 +79,7 @@ class Run:
         """
         path = self.workdir / "flags.txt"
         try:
-            with open(path, "rb") as file:
+            with open_file(path) as file:
                 content = file.read(MAX_FLAGS_BYTES + 1)
             lines = content.decode("utf-8").splitlines()
         except FileNotFoundError:

@@ -34,8 +34,8 @@ _DPI = 60
 class TensorBoardLog:
     """Writes each epoch's numbers, histograms of the mixing weights and pictures to event files.
 
-    The pictures are the cells, with each operation's mixing weight and smallest margin, heat maps of all mixing
-    weights, and the curves so far.
+    The pictures are the cells, with each operation's mixing weight and smallest margin; heat maps of the alphas,
+    sigmoid beside softmax; and, by epoch so far, losses, accuracies, mixing weights, dominant operations and skips.
 
     Args:
         run: Whose ``tensorboard`` directory is written.
@@ -95,14 +95,16 @@ def _write_pictures(
     settings: SearchSettings, history: History, mixing_weights: Mapping[str, np.ndarray], genotype: Genotype | None
 ) -> None:
     from fairdarts_tf.report import cell_layout, cells, curves, heat_map
+    from fairdarts_tf.report.run_flags import DerivationSettings
 
     if genotype is not None:
         rows = confidence(mixing_weights, settings.operations, settings.method, settings.threshold)
         shown = cell_layout.with_all_nodes(genotype, settings.nodes)
         _write_picture("cells", cells.draw_genotype(shown, cell_layout.notes_of(rows)))
-    _write_picture("heat_maps", heat_map.draw_heat_maps(mixing_weights, settings.operations))
+    _write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.operations))
     columns = curves.columns_of(history.rows)
-    _write_picture("curves", curves.draw_recorded(columns, history.arrays(), settings.operations, settings.relaxation))
+    derivation = DerivationSettings(settings.relaxation, settings.operations, settings.method, settings.threshold)
+    _write_picture("curves", curves.draw_curves(columns, history.arrays(), derivation))
 
 
 def _write_picture(name: str, figure: Figure) -> None:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
+from report_testing import change_flag, make_run
 
 from fairdarts_tf.cli.animate import COMMAND, main
 
@@ -17,9 +17,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    tables = np.random.default_rng(0).normal(0, 3, (2, 2, 7))
-    np.savez(tmp_path / "history.npz", epoch=np.arange(1, 3), normal=tables, reduce=tables)
-    return tmp_path
+    return make_run(tmp_path / "run", epochs=2, nodes=1)
 
 
 def animate(*arguments: object) -> int:
@@ -39,9 +37,9 @@ def test_writes_into_the_run_or_elsewhere(run: Path, capsys: pytest.CaptureFixtu
     ("arguments", "words"),
     [
         ([], "--workdir"),
-        (["--workdir={run}/absent"], "no directory"),
-        (["--workdir={run}/history.npz"], "no directory"),
-        (["--workdir={run}/empty"], "history.npz"),
+        (["--workdir={run}/absent"], "does not exist"),
+        (["--workdir={run}/history.npz"], "is a file"),
+        (["--workdir={run}/empty"], "holds no run"),
         (["--workdir={run}", "--fps=0"], "fps"),
         (["--workdir={run}", "--fps=fast"], "fps"),
         (["--workdir={run}", "--width=1"], "width"),
@@ -52,19 +50,33 @@ def test_writes_into_the_run_or_elsewhere(run: Path, capsys: pytest.CaptureFixtu
 )
 def test_bad_input_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str):
     (run / "empty").mkdir()
+    before = sorted(path.name for path in run.iterdir())
     assert animate(*(argument.format(run=run) for argument in arguments)) == 2
     output, error = capsys.readouterr()
     assert output == ""
     assert error.startswith("animate: ") and error.count("\n") == 1
     assert words in error
-    assert sorted(path.name for path in run.iterdir()) == ["empty", "history.npz"]
+    assert sorted(path.name for path in run.iterdir()) == before
 
 
-def test_broken_history(run: Path, capsys: pytest.CaptureFixture[str]):
-    path = run / "history.npz"
-    path.write_bytes(path.read_bytes()[:200])
+def test_broken_alphas(run: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("history.npz", "alphas.npz"):
+        (run / name).write_bytes((run / name).read_bytes()[:200])
     assert animate(f"--workdir={run}") == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_unusable_is_named_and_the_rest_is_shown(run: Path, capsys: pytest.CaptureFixture[str]):
+    change_flag(run, "threshold", "high")
+    assert animate(f"--workdir={run}", "--width=200") == 0
+    output, error = capsys.readouterr()
+    assert output.startswith("2 epochs in ") and "--threshold=high" in error and error.count("\n") == 1
+
+
+def test_one_epoch_is_one_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    workdir = make_run(tmp_path / "run", epochs=1, nodes=1)
+    assert animate(f"--workdir={workdir}", "--width=200") == 0
+    assert capsys.readouterr().out.startswith("1 epoch in ")
 
 
 def test_script_in_an_active_environment(run: Path):

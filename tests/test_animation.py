@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from fairdarts_tf.derivation import derive
-from fairdarts_tf.errors import ConfigurationError, GenotypeError, RunError
-from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS
+from fairdarts_tf.errors import ConfigurationError, RunError
+from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import relaxation
-from fairdarts_tf.report.animation import pixels, read_frames, save_gif
+from fairdarts_tf.report.animation import frames_of, pixels, save_gif
 from fairdarts_tf.report.cell_layout import COLOURS
 from fairdarts_tf.report.cells import draw_genotype
+from fairdarts_tf.report.run_data import read_run
 
 EPOCHS = 5
 
@@ -28,7 +29,7 @@ def write_history(workdir: Path, operations: int = 7, edges: int = 5, epochs: in
     return alphas
 
 
-def frames_of(path: Path) -> tuple[list[np.ndarray], list[float]]:
+def shown_in(path: Path) -> tuple[list[np.ndarray], list[float]]:
     """Returns the frames' pixels and their durations in milliseconds."""
     shown, durations = [], []
     with Image.open(path) as gif:
@@ -43,12 +44,12 @@ def frames_of(path: Path) -> tuple[list[np.ndarray], list[float]]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workdir = tmp_path_factory.mktemp("run")
     write_history(workdir)
-    assert save_gif(workdir, workdir / "evolution.gif", fps=5, width=600) == EPOCHS
+    assert save_gif(read_run(workdir), workdir / "evolution.gif", fps=5, width=600) == EPOCHS
     return workdir
 
 
 def test_one_frame_an_epoch_and_the_last_one_stays(run):
-    shown, durations = frames_of(run / "evolution.gif")
+    shown, durations = shown_in(run / "evolution.gif")
     assert durations == [200] * (EPOCHS - 1) + [3000]
     assert {frame.shape for frame in shown} == {shown[0].shape}
     assert shown[0].shape[1] == 600
@@ -56,9 +57,9 @@ def test_one_frame_an_epoch_and_the_last_one_stays(run):
 
 
 def test_cells_show_once_there_is_a_genotype(run):
-    _, _, frames = read_frames(run)
+    frames = frames_of(read_run(run))
     assert frames[0].genotype is None and frames[-1].genotype is not None
-    shown, _ = frames_of(run / "evolution.gif")
+    shown, _ = shown_in(run / "evolution.gif")
     for frame, image in zip(frames, shown, strict=True):
         items = frame.genotype.normal if frame.genotype else ()
         for operation, colour in COLOURS.items():
@@ -83,8 +84,8 @@ def test_derived_as_the_run_says(tmp_path):
     (tmp_path / "flags.txt").write_text(
         f"--operations={','.join(order)}\n--relaxation=softmax\n--method=darts\n--threshold=0.5\n--epochs=50\n"
     )
-    operations, epochs, frames = read_frames(tmp_path)
-    assert (operations, epochs, len(frames)) == (order, 50, EPOCHS)
+    frames = frames_of(read_run(tmp_path))
+    assert len(frames) == EPOCHS
     for index, frame in enumerate(frames):
         values = {kind: relaxation("softmax").of_array(table[index]) for kind, table in alphas.items()}
         wanted = derive(values, order, "darts")
@@ -93,19 +94,13 @@ def test_derived_as_the_run_says(tmp_path):
         assert set(frame.notes) == {(kind, item) for kind in values for item in wanted.items(kind)}
 
 
-def test_without_flags_the_columns_tell_the_operations(tmp_path):
-    write_history(tmp_path, operations=8)
-    operations, epochs, _ = read_frames(tmp_path)
-    assert (operations, epochs) == (DARTS_OPERATIONS, EPOCHS)
-
-
 def test_isolated_nodes_are_shown(run):
-    assert read_frames(run)[2][-1].genotype.normal_concat == (2, 3)
+    assert frames_of(read_run(run))[-1].genotype.normal_concat == (2, 3)
 
 
 def test_a_single_epoch(tmp_path):
     write_history(tmp_path, epochs=1, edges=2)
-    assert save_gif(tmp_path, tmp_path / "a.gif", width=300) == 1
+    assert save_gif(read_run(tmp_path), tmp_path / "a.gif", width=300) == 1
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.size[0] == 300
 
@@ -124,28 +119,18 @@ def test_a_single_epoch(tmp_path):
 def test_refused_options(run, tmp_path, options, words):
     path = tmp_path / options.pop("path", "evolution.gif")
     with pytest.raises(ConfigurationError, match=words):
-        save_gif(run, path, **options)
+        save_gif(read_run(run), path, **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_refused_runs(tmp_path):
-    with pytest.raises(RunError, match="no directory"):
-        read_frames(tmp_path / "absent")
-    with pytest.raises(GenotypeError, match="no such file"):
-        read_frames(tmp_path)
-    write_history(tmp_path)
-    for flags, kind in [
-        ("--threshold=high", ConfigurationError),
-        ("--threshold=2", ConfigurationError),
-        ("--method=best", ConfigurationError),
-        ("--relaxation=relu", ConfigurationError),
-        ("--operations=skip_connect", GenotypeError),
-        ("--operations=skip_conect", GenotypeError),
-        ("nonsense", RunError),
-    ]:
-        (tmp_path / "flags.txt").write_text(flags)
-        with pytest.raises(kind):
-            read_frames(tmp_path)
+def test_a_run_without_alphas_is_refused(tmp_path):
+    (tmp_path / "history.npz").write_bytes(b"PK")
+    with pytest.raises(RunError, match="nothing to animate.*history.npz"):
+        frames_of(read_run(tmp_path))
+
+
+def test_an_epoch_without_a_genotype_says_why(run):
+    assert "cell would be empty" in frames_of(read_run(run))[0].reason
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -156,13 +141,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     (tmp_path / "a.gif").write_bytes(b"old")
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="no space"):
-        save_gif(tmp_path, tmp_path / "a.gif", width=200)
+        save_gif(read_run(tmp_path), tmp_path / "a.gif", width=200)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif", "history.npz"]
     assert (tmp_path / "a.gif").read_bytes() == b"old"
 
 
 def test_pixels_are_the_figures(run):
-    figure = draw_genotype(read_frames(run)[2][-1].genotype)
+    figure = draw_genotype(frames_of(read_run(run))[-1].genotype)
     width, height = figure.get_size_inches()
     drawn = pixels(figure, 50)
     assert drawn.dtype == np.uint8 and drawn.shape[2] == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 
 from fairdarts_tf.derivation import derive
 from fairdarts_tf.genotypes import ALL_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype, published
-from fairdarts_tf.report.cell_layout import COLOURS
+from fairdarts_tf.report.cell_layout import COLOURS, lay_out
 from fairdarts_tf.report.cells import draw_genotype, png_bytes, save_png
-from fairdarts_tf.report.layered_layout import Place, arrange, join
+from fairdarts_tf.report.graphviz_layout import Connection, Place, arrange
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -111,29 +110,57 @@ def test_importing_does_not_load_matplotlib_nor_drawing_pyplot():
     assert result.stdout.strip() == "[]"
 
 
-def test_layout_untangles_and_keeps_the_spacing():
-    left, right = [Place(1, 1) for _ in range(4)], [Place(1, 1) for _ in range(4)]
-    alone = Place(1, 1)
-    for place, other in zip(left, reversed(right), strict=True):
-        join([place, other])
-    columns = [list(left), [alone, *right]]
-    arrange(columns, spacing=0.5)
-    assert columns[0] == left
-    assert columns[1] == [*reversed(right), alone]
-    for column in columns:
-        assert all(lower.y - upper.y >= 1.5 - 1e-9 for upper, lower in itertools.pairwise(column))
-    assert min(place.y for column in columns for place in column) == pytest.approx(0.5)
-    assert all(place.y == pytest.approx(place.after[0].y, abs=1e-3) for place in left)
+def test_layout_leads_from_left_to_right_and_keeps_the_spacing():
+    source, sink = Place(1, 1), Place(1, 1)
+    between = [Place(2, 0.5) for _ in range(4)]
+    connections = [Connection(source, place, has_arrow=True) for place in between]
+    connections += [Connection(place, sink) for place in between]
+    width, height = arrange([source, *between, sink], connections, [source], sink, spacing=0.5, gap=0.25)
+    assert (width, height) == pytest.approx((1 + 0.25 + 2 + 0.25 + 1, 4 * 0.5 + 3 * 0.5), abs=0.02)
+    assert source.left == pytest.approx(0) and sink.right == pytest.approx(width)
+    column = sorted(between, key=lambda place: place.y)
+    assert all(lower.y - upper.y == pytest.approx(1, abs=0.02) for upper, lower in itertools.pairwise(column))
+    for connection in connections:
+        assert connection.route[0] == pytest.approx((connection.start.right, connection.start.y), abs=0.02)
+        end = connection.tip if connection.has_arrow else connection.route[-1]
+        assert end == pytest.approx((connection.end.left, connection.end.y), abs=0.02)
+        assert len(connection.route) % 3 == 1
 
 
-def test_layout_finds_an_order_without_crossings():
-    columns = [[Place(1, 1) for _ in range(size)] for size in (2, 6, 18)]
-    for left, right in itertools.pairwise(columns):
-        for index, place in enumerate(right):
-            join([left[index // 3], place])
-    for column in columns[1:]:
-        random.Random(1).shuffle(column)
-    arrange(columns, spacing=0.5)
-    for left, right in itertools.pairwise(columns):
-        parents = [left.index(place.before[0]) for place in right]
-        assert parents == sorted(parents)
+def test_inputs_stand_first_in_their_order_and_the_output_last():
+    for genotype in GENOTYPES:
+        for items, concat in [(genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat)]:
+            older, newer, *_, output = lay_out(items, concat, (1.12, 0.4)).nodes
+            others = [shape for shape in lay_out(items, concat, (1.12, 0.4)).shapes if shape not in (older, newer)]
+            assert older.x == newer.x < min(shape.x for shape in others) and older.y < newer.y
+            assert output.x == max(shape.x for shape in others)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [("skip_connect", 65, 0)],
+        [("sep_conv_3x3", to, source) for to in range(2, 12) for source in range(to)][:64],
+        [(operation, 2, 1) for operation in COLOURS],
+        [("skip_connect", 2, 0), ("sep_conv_3x3", 4, 3), ("max_pool_3x3", 5, 4), ("dil_conv_3x3", 65, 2)],
+    ],
+    ids=["far", "many", "parallel", "unreachable"],
+)
+def test_unusual_cells_are_drawn(items, capfd):
+    concat = tuple(sorted({item[1] for item in items}))
+    genotype = Genotype(normal=items, normal_concat=concat, reduce=items, reduce_concat=concat)
+    boxes = [shape.get_extents() for shape in shapes_of(draw_genotype(genotype))]
+    assert len(boxes) == 2 * (len(items) + max(concat) + 2)
+    assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_genotype_that_stays_is_laid_out_once(monkeypatch):
+    from fairdarts_tf.report import cell_layout
+
+    calls = []
+    monkeypatch.setattr(cell_layout, "arrange", lambda *arguments: calls.append(0) or arrange(*arguments))
+    lay_out.cache_clear()
+    for _ in range(3):
+        cell_layout.Drawing.of(published("SNAS"), {})
+    assert len(calls) == 2

@@ -11,7 +11,7 @@ import pytest
 from fairdarts_tf.alphas import edge_names
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
-from fairdarts_tf.report.heat_map import draw_heat_maps, png_bytes
+from fairdarts_tf.report.heat_map import draw_heat_maps, draw_relaxations, png_bytes
 
 EDGES_OF_FOUR_NODES = ["0>2", "1>2", "0>3", "1>3", "2>3", "0>4", "1>4", "2>4", "3>4"]
 
@@ -38,6 +38,18 @@ def test_tables_names_and_values(stacked):
         assert [label.get_text() for label in panel.get_xticklabels()] == list(FAIRDARTS_OPERATIONS)
         written = {text.get_position(): text.get_text() for text in panel.texts}
         assert written == {(column, row): f"{value:.2f}" for (row, column), value in np.ndenumerate(table)}
+
+
+def test_softmax_stands_beside_sigmoid_of_the_same_alphas():
+    alphas = {kind: table - 0.5 for kind, table in values_of(9).items()}
+    figure = draw_relaxations(alphas, FAIRDARTS_OPERATIONS)
+    shown = {panel.get_title(loc="left"): panel.images[0].get_array() for panel in figure.axes}
+    for kind, name in (("normal", "Normal cell"), ("reduce", "Reduction cell")):
+        powers = np.exp(alphas[kind])
+        np.testing.assert_allclose(shown[f"{name}, sigmoid"], powers / (1 + powers))
+        np.testing.assert_allclose(shown[f"{name}, softmax"], powers / powers.sum(axis=1, keepdims=True))
+    left, right, below, _ = (panel.get_position() for panel in figure.axes)
+    assert left.y0 == right.y0 > below.y0 and left.x1 < right.x0 and left.x0 == below.x0
 
 
 def test_scale_is_fixed():

@@ -79,6 +79,19 @@ def test_slider_moves_heat_maps_and_cells(desktop: Browser, report: Path):
     assert desktop.complaints == []
 
 
+def test_slider_moves_the_values_in_the_cells(desktop: Browser, report: Path):
+    desktop.open(report)
+    shown = "[...document.querySelectorAll('#stage g[role=img]')].map((group) => group.textContent)"
+    labels = "[...document.querySelectorAll('#stage g[role=img]')].map((group) => group.getAttribute('aria-label'))"
+    data = "JSON.parse(document.getElementById('page-data').textContent).replay"
+    drawings, notes = desktop.evaluate(f"[{data}.drawings, {data}.notes]")
+    epochs = [index for index, drawing in enumerate(drawings) if drawing is not None]
+    for index in (epochs[0], epochs[-2], epochs[-1]):
+        move_to(desktop, index)
+        for note, text, label in zip(notes[index], desktop.evaluate(shown), desktop.evaluate(labels), strict=True):
+            assert text.endswith(note) and label.endswith(f": {note}")
+
+
 def test_keyboard_moves_plays_and_pauses(desktop: Browser, report: Path):
     desktop.open(report)
     value = "Number(document.getElementById('epoch').value)"

@@ -24,6 +24,7 @@ def command(*arguments: object, cwd: Path = PROJECT) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
 
@@ -106,6 +107,7 @@ def test_watching_ends_where_the_search_was_stopped(tmp_path: Path):
         os.utime(path, (1e9, 1e9))
     result = command(f"--workdir={workdir}", "--watch", "--interval=0.1")
     assert result.returncode == 0
+    assert "not finished" in result.stderr and result.stderr.count("\n") == 1
     assert "data-reload-seconds=" not in (workdir / "report.html").read_text()
 
 
@@ -114,3 +116,18 @@ def test_several_directories_each_with_its_own_flag(tmp_path: Path):
     output = tmp_path / "both.html"
     assert command(*(f"--workdir={run}" for run in runs), f"--output={output}").returncode == 0
     assert "two, three" in output.read_text()
+
+
+def test_a_training_is_refused_in_one_line(tmp_path: Path):
+    (tmp_path / "flags.txt").write_text("--genotype=FairDARTS_a\n--layers=20\n")
+    (tmp_path / "history.csv").write_text("epoch,train_loss,validation_loss\n1,2.0,2.1\n")
+    result = command(f"--workdir={tmp_path}")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "holds a training" in result.stderr
+
+
+def test_a_directory_of_pipes_is_refused_at_once(tmp_path: Path):
+    for name in ("flags.txt", "history.csv", "history.npz", "alphas.npz", "genotype.json"):
+        os.mkfifo(tmp_path / name)
+    result = command(f"--workdir={tmp_path}")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)

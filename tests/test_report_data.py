@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.report.evolution import evolution_of
 from fairdarts_tf.report.figures import dominant_operations
 from fairdarts_tf.report.run_data import RECORDS, read_run
+from fairdarts_tf.report.summary import describe_state
+from fairdarts_tf.runs import Run
+from fairdarts_tf.training.history import TrainHistory
+from fairdarts_tf.training.settings import TrainSettings
 
 
 @pytest.fixture
@@ -23,6 +28,13 @@ def workdir(tmp_path: Path) -> Path:
 
 def problems(workdir: Path) -> str:
     return "\n".join(read_run(workdir).problems)
+
+
+def aged(workdir: Path, seconds: float) -> Path:
+    """Dates the flags earlier, as those of a search that has taken so many seconds are."""
+    date = (workdir / "history.csv").stat().st_mtime - seconds
+    os.utime(workdir / "flags.txt", (date, date))
+    return workdir
 
 
 def cut(path: Path, share: float = 0.5) -> None:
@@ -84,33 +96,85 @@ def test_directory_without_a_run(tmp_path: Path):
 
 def test_before_the_first_epoch(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", recorded=0))
-    assert (run.epochs_done, run.state().name, dict(run.alphas)) == (0, "going", {})
+    assert (run.epochs_done, run.state().name, dict(run.alphas)) == (0, "unfinished", {})
     assert "No epoch" in problems(tmp_path / "run")
 
 
 def test_state_follows_the_clock(tmp_path: Path):
     finished = read_run(make_run(tmp_path / "finished"))
-    assert finished.state(finished.written + 1e6).name == "finished"
-    run = read_run(make_run(tmp_path / "short", recorded=5))
-    assert run.state(run.written + 59).name == "going"
-    later = run.state(run.written + 61)
-    assert (later.name, later.epochs, later.planned) == ("stopped", 5, 12)
+    assert finished.state().name == "finished" and not finished.state().may_go_on
+    run = read_run(aged(make_run(tmp_path / "short", recorded=5), seconds=600))
+    written = run.dates.last
+    assert run.state(written + 59).may_go_on
+    later = run.state(written + 61)
+    assert (later.name, later.epochs, later.planned, later.may_go_on) == ("unfinished", 5, 12, False)
+    assert later.written == written and later.silence == pytest.approx(61)
 
 
-def test_a_slow_search_is_not_called_stopped_between_epochs(tmp_path: Path):
+def test_a_slow_search_may_go_on_between_epochs(tmp_path: Path):
     workdir = make_run(tmp_path / "run", recorded=5)
     path = workdir / "history.csv"
     path.write_text(path.read_text().replace(",2,70", ",2000,70"))
     run = read_run(workdir)
-    assert run.state(run.written + 5900).name == "going"
-    assert run.state(run.written + 6100).name == "stopped"
+    assert run.state(run.dates.last + 5900).may_go_on
+    assert not run.state(run.dates.last + 6100).may_go_on
+
+
+def test_what_is_said_of_a_run_that_is_not_finished(tmp_path: Path):
+    copy = read_run(make_run(tmp_path / "copy", recorded=5))
+    assert describe_state(copy) == "Unfinished: 5 of 12 epochs, and its files have the dates of a copy"
+    run = read_run(aged(tmp_path / "copy", seconds=600))
+    told = describe_state(run, run.dates.last + 185)
+    assert told.startswith("Unfinished: 5 of 12 epochs, last written 20")
+    assert told.endswith(", 3 min before this page")
+
+
+@pytest.mark.parametrize(("planned", "words"), [(1, "Finished: 1 of 1 epoch"), ("?", "1 epoch recorded")])
+def test_one_epoch_is_one_epoch(tmp_path: Path, planned: object, words: str):
+    workdir = make_run(tmp_path / "run", epochs=1)
+    change_flag(workdir, "epochs", str(planned))
+    assert describe_state(read_run(workdir)) == words
+
+
+@pytest.mark.parametrize("name", ["flags.txt", "history.csv", "history.npz", "alphas.npz", "genotype.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_keeps_nobody_waiting(workdir: Path, name: str, kind: str):
+    (workdir / name).unlink()
+    if name == "alphas.npz":
+        (workdir / "history.npz").unlink()
+    if kind == "pipe":
+        os.mkfifo(workdir / name)
+    else:
+        (workdir / name).symlink_to("/dev/zero")
+    assert "a pipe or a device, no file" in problems(workdir)
+
+
+@pytest.mark.parametrize("left", ["flags.txt", "history.csv"])
+def test_a_training_is_no_search(tmp_path: Path, left: str):
+    Run(tmp_path / "run").open(TrainSettings(genotype="FairDARTS_a").as_flags())
+    history = TrainHistory()
+    history.append({"epoch": 1, "train_loss": 2.0})
+    (tmp_path / "run" / "history.csv").write_text(history.csv())
+    for path in (tmp_path / "run").iterdir():
+        if path.name != left:
+            path.unlink()
+    with pytest.raises(RunError, match="holds a training"):
+        read_run(tmp_path / "run")
+
+
+def test_columns_that_no_picture_shows_may_be_absent(workdir: Path):
+    path = workdir / "history.csv"
+    rows = list(csv.reader(path.read_text().splitlines()))
+    kept = [place for place, name in enumerate(rows[0]) if name != "skipped_steps"]
+    path.write_text("".join(",".join(row[place] for place in kept) + "\n" for row in rows))
+    assert problems(workdir) == ""
 
 
 def test_start_is_read_from_the_event_file(workdir: Path):
     (workdir / "tensorboard").mkdir()
     (workdir / "tensorboard" / "events.out.tfevents.1795496489.vm.1.0.v2").touch()
     os.utime(workdir / "flags.txt", (0, 0))
-    assert read_run(workdir).started == 1795496489
+    assert read_run(workdir).dates.started == 1795496489
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from report_testing import HOSTILE, Elements, change_flag, make_run
 
 from fairdarts_tf.genotypes import DARTS_OPERATIONS, Genotype, published_names
 from fairdarts_tf.report import figures, page
+from fairdarts_tf.report.evolution import evolution_of
 from fairdarts_tf.report.run_data import read_run
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -57,6 +58,27 @@ def test_replay_holds_the_mixing_weights_and_the_choices_of_each_epoch(workdir: 
         (edges[row], run.derivation.operations[column]) for row, column in replay["chosen"]["heat_sigmoid_normal"][-1]
     }
     assert chosen == {(f"{item.source} → {item.to}", item.op) for item in genotype.normal}
+
+
+def test_replay_holds_value_and_margin_of_every_operation_of_each_epoch(workdir: Path):
+    run = read_run(workdir)
+    replay = json.loads(rendered(workdir).data)["replay"]
+    epochs = evolution_of(run).epochs
+    assert [len(notes) for notes in replay["notes"]] == [len(epoch.confidence) for epoch in epochs]
+    for index, epoch in enumerate(epochs):
+        if epoch.genotype is None:
+            continue
+        items = [(kind, item) for kind in ("normal", "reduce") for item in epoch.genotype.items(kind)]
+        for (kind, item), note in zip(items, replay["notes"][index], strict=True):
+            row = figures.edge_names(14).index(f"{item.source} → {item.to}")
+            column = run.derivation.operations.index(item.op)
+            value = run.mixing_weights()[kind][index, row, column]
+            assert re.fullmatch(rf"{value:.2f} \(\+[\d.e-]+\)", note)
+
+
+def test_no_zero_has_a_sign():
+    figure = figures.curves({"zero-one loss": ([1, 2], [-1e-9, -0.02])}, "zero-one loss")
+    assert json.dumps(figure["data"][0]["y"]) == "[0.0, -0.02]"
 
 
 def test_equal_genotypes_are_drawn_once(workdir: Path):

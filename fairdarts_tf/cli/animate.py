@@ -10,6 +10,8 @@ from absl import flags
 from fairdarts_tf.cli.app import Command
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.report import animation
+from fairdarts_tf.report.run_data import read_run
+from fairdarts_tf.report.summary import count
 
 COMMAND = Command("animate", "Writes the cells and mixing weights of a search, epoch by epoch, as a GIF.")
 
@@ -47,15 +49,18 @@ def main() -> None:
     """Writes the animation and prints where it is.
 
     Raises:
-        FairDartsError: When a flag is unusable or the directory holds no readable history of a search.
+        FairDartsError: When a flag is unusable or the directory holds no readable alphas of a search.
         OSError: When the file cannot be written; an older one is then untouched.
     """
     workdir = COMMAND.flags.workdir
     if not workdir:
         raise ConfigurationError("which search? Name its directory with --workdir.")
     output = COMMAND.flags.output or Path(workdir, "evolution.gif")
-    epochs = animation.save_gif(workdir, output, COMMAND.flags.fps, COMMAND.flags.width)
-    print(f"{epochs} epochs in {output}")
+    run = read_run(workdir)
+    epochs = animation.save_gif(run, output, COMMAND.flags.fps, COMMAND.flags.width)
+    for problem in run.problems:
+        print(f"animate: {problem}", file=sys.stderr)
+    print(f"{count(epochs, 'epoch')} in {output}")
 
 
 def run() -> None:

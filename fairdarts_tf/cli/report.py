@@ -16,6 +16,7 @@ from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.report.comparison import write_comparison
 from fairdarts_tf.report.page import write_report
 from fairdarts_tf.report.run_data import read_run
+from fairdarts_tf.report.summary import duration
 
 COMMAND = Command(
     "report",
@@ -89,7 +90,7 @@ def _writer(workdirs: list[str], output: str | None) -> Write:
 
 
 def _watch(workdirs: list[str], write: Write, interval: float) -> None:
-    """Writes until no run is going on; the last page, also after a signal, does not load itself anew."""
+    """Writes while one of the runs may go on; the last page, also after a signal, does not load itself anew."""
     if not _SHORTEST_INTERVAL <= interval <= _LONGEST_INTERVAL:
         raise ConfigurationError(
             f"--interval is {interval:g}, but must be from {_SHORTEST_INTERVAL:g} to {_LONGEST_INTERVAL} seconds."
@@ -97,11 +98,19 @@ def _watch(workdirs: list[str], write: Write, interval: float) -> None:
     print(write(interval), flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
-        while any(read_run(workdir).state().name == "going" for workdir in workdirs):
+        while any(read_run(workdir).state().may_go_on for workdir in workdirs):
             time.sleep(interval)
             write(interval)
     finally:
         write(None)
+    for workdir in workdirs:
+        state = read_run(workdir).state()
+        if state.name != "finished":
+            print(
+                f"report: {workdir} is not finished, but nothing was written there for {duration(state.silence)}: "
+                "watch again once it goes on.",
+                file=sys.stderr,
+            )
 
 
 if __name__ == "__main__":

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fairdarts_tf import derivation, files
-from fairdarts_tf.alphas import load_history, nodes_of
-from fairdarts_tf.errors import ConfigurationError, GenotypeError, RunError
-from fairdarts_tf.genotypes import CELL_KINDS, DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
-from fairdarts_tf.relaxations import relaxation
+from fairdarts_tf import files
+from fairdarts_tf.errors import ConfigurationError, RunError
+from fairdarts_tf.genotypes import CELL_KINDS, Genotype
 from fairdarts_tf.report import cell_layout, cells, heat_map
-from fairdarts_tf.runs import Run
+from fairdarts_tf.report.evolution import Epoch, evolution_of
+from fairdarts_tf.report.run_data import RunData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +38,7 @@ _NO_DITHER = 0
 # Lengths are inches at the pictures' natural size, sizes of text points.
 _HEAD_HEIGHT = 0.45
 _MESSAGE_SIZE = (5.0, 2.0)
+_MESSAGE_CHARACTERS = 56
 _HEAD_TEXT_SIZE, _MESSAGE_TEXT_SIZE = 14, 11
 _INK = "#1F2937"
 
@@ -48,26 +49,23 @@ class Frame(NamedTuple):
     Args:
         epoch: Its number, from 1.
         values: Mixing weights: ``normal`` and ``reduce``, of shape (edges, operations).
-        genotype: What is derived from them, with all nodes of the search space; None where a cell would be empty.
+        genotype: What is derived from them, with all nodes of the search space, or None.
         notes: Each operation's value and margin.
+        reason: Why there is no genotype.
     """
 
     epoch: int
     values: dict[str, np.ndarray]
     genotype: Genotype | None
     notes: cell_layout.Notes
+    reason: str
 
 
-def save_gif(
-    workdir: str | os.PathLike[str],
-    path: str | os.PathLike[str],
-    fps: float = DEFAULT_FPS,
-    width: int = DEFAULT_WIDTH,
-) -> int:
+def save_gif(run: RunData, path: str | os.PathLike[str], fps: float = DEFAULT_FPS, width: int = DEFAULT_WIDTH) -> int:
     """Writes the animation of a run, which may still be going, as a GIF, atomically.
 
     Args:
-        workdir: A directory with ``history.npz``; what decides the derivation is read from its ``flags.txt``.
+        run: What `fairdarts_tf.report.run_data.read_run` read.
         path: The file to write.
         fps: Epochs shown in a second, above 0 and at most 50. The last one stays for 3 seconds.
         width: Of the pictures, in pixels, from 200 to 4000. Their height follows.
@@ -76,20 +74,19 @@ def save_gif(
         The number of epochs shown.
 
     Raises:
-        ConfigurationError: When ``fps`` or ``width`` is out of range, a setting of the run is unusable, or the file's
-            directory is absent.
-        GenotypeError: When the directory holds no history of a search, or a broken one.
-        RunError: When ``workdir`` is no directory or its ``flags.txt`` cannot be read.
+        ConfigurationError: When ``fps`` or ``width`` is out of range, or the file's directory is absent.
+        RunError: When the alphas of no epoch are known.
         OSError: When the file cannot be written.
     """
     if not 0 < fps <= MOST_FPS:
         raise ConfigurationError(f"fps is {fps:g}. Expected a number above 0, at most {MOST_FPS:g}.")
     if not WIDTHS[0] <= width <= WIDTHS[1]:
         raise ConfigurationError(f"the width is {width}. Expected a number of pixels from {WIDTHS[0]} to {WIDTHS[1]}.")
-    operations, epochs, frames = read_frames(workdir)
+    frames = frames_of(run)
     if not Path(path).parent.is_dir():
         raise ConfigurationError(f"{path} cannot be written: there is no directory {Path(path).parent}. Make it first.")
-    drawing = _Drawing.of(frames, operations, epochs, width)
+    epochs = max(run.state().planned or 0, frames[-1].epoch)
+    drawing = _Drawing.of(frames, run.derivation.operations, epochs, width)
     palette = _palette([drawing.image(frame) for frame in _samples(frames)])
     # With one palette for all, what stays the same is the same from frame to frame.
     first, *others = (drawing.image(frame).quantize(palette=palette, dither=_NO_DITHER) for frame in frames)
@@ -99,30 +96,25 @@ def save_gif(
     return len(frames)
 
 
-def read_frames(workdir: str | os.PathLike[str]) -> tuple[tuple[str, ...], int, list[Frame]]:
-    """Reads what the epochs of a run had, each genotype derived as the run's settings say.
-
-    Returns:
-        The names of the candidate operations, the number of epochs that the search is to have, and a frame for each
-        epoch that it has had.
+def frames_of(run: RunData) -> list[Frame]:
+    """Returns a frame for each epoch whose alphas are known.
 
     Raises:
-        FairDartsError: As `save_gif` does.
+        RunError: When there is none.
     """
-    if not Path(workdir).is_dir():
-        raise RunError(f"{os.fspath(workdir)!r} is no directory. Name the directory of a search.")
-    alphas = load_history(workdir)
-    settings = Run(workdir).settings() or {}
-    operations = _operations(settings.get("operations", ""), alphas["normal"].shape[-1])
-    relax = relaxation(settings.get("relaxation", "sigmoid")).of_array
-    method, threshold = settings.get("method", derivation.DEFAULT_METHOD), _threshold(workdir, settings)
-    nodes = nodes_of(alphas["normal"].shape[1])
-    frames = []
-    for index, epoch in enumerate(alphas["epoch"]):
-        values = {kind: relax(alphas[kind][index]) for kind in CELL_KINDS}
-        genotype, notes = _derive(values, operations, method, threshold, nodes)
-        frames.append(Frame(int(epoch), values, genotype, notes))
-    return operations, _epochs(settings, frames[-1].epoch), frames
+    evolution = evolution_of(run)
+    if not evolution.epochs:
+        raise RunError(f"{run.workdir} has nothing to animate. {' '.join(run.problems)}")
+    weights = run.mixing_weights()
+    return [
+        _frame(epoch, {kind: weights[kind][index] for kind in CELL_KINDS}, evolution.nodes)
+        for index, epoch in enumerate(evolution.epochs)
+    ]
+
+
+def _frame(epoch: Epoch, values: dict[str, np.ndarray], nodes: int) -> Frame:
+    genotype = epoch.genotype and cell_layout.with_all_nodes(epoch.genotype, nodes)
+    return Frame(epoch.number, values, genotype, cell_layout.notes_of(epoch.confidence), epoch.reason)
 
 
 def pixels(figure: Figure, dpi: float) -> np.ndarray:
@@ -136,44 +128,6 @@ def pixels(figure: Figure, dpi: float) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def _operations(listed: str, columns: int) -> tuple[str, ...]:
-    if listed:
-        return tuple(name.strip() for name in listed.split(","))
-    # Without flags the number of columns tells which of the two usual lists it was.
-    return DARTS_OPERATIONS if columns == len(DARTS_OPERATIONS) else FAIRDARTS_OPERATIONS
-
-
-def _epochs(settings: Mapping[str, str], recorded: int) -> int:
-    text = settings.get("epochs", "")
-    return max(recorded, int(text)) if text.isascii() and text.isdecimal() else recorded
-
-
-def _threshold(workdir: str | os.PathLike[str], settings: Mapping[str, str]) -> float:
-    text = settings.get("threshold", str(derivation.DEFAULT_THRESHOLD))
-    try:
-        threshold = float(text)
-    except ValueError:
-        threshold = float("nan")
-    if not 0 <= threshold <= 1:
-        raise ConfigurationError(
-            f"{Path(workdir, 'flags.txt')} has --threshold={text}. Expected a number from 0 to 1: mend the line."
-        )
-    return threshold
-
-
-def _derive(
-    values: Mapping[str, np.ndarray], operations: Sequence[str], method: str, threshold: float, nodes: int
-) -> tuple[Genotype | None, cell_layout.Notes]:
-    try:
-        genotype = derivation.derive(values, operations, method, threshold)
-    except GenotypeError:
-        if values[CELL_KINDS[0]].shape[1] != len(operations):
-            raise
-        return None, {}
-    rows = derivation.confidence(values, operations, method, threshold)
-    return cell_layout.with_all_nodes(genotype, nodes), cell_layout.notes_of(rows)
 
 
 class _Drawing(NamedTuple):
@@ -219,7 +173,7 @@ def _image(figure: Figure, dpi: float) -> Image:
 def _left(frame: Frame) -> Figure:
     if frame.genotype is not None:
         return cells.draw_genotype(frame.genotype, frame.notes)
-    message = "No genotype at this epoch: a cell would be empty,\nas too few operations reach the threshold."
+    message = textwrap.fill(f"No genotype at this epoch: {frame.reason}", _MESSAGE_CHARACTERS)
     return _text(message, _MESSAGE_SIZE, _MESSAGE_TEXT_SIZE)
 
 

@@ -1,8 +1,7 @@
 """The layout of a genotype's cells, which all drawings of them share.
 
-A cell runs from its inputs on the left to its output on the right. Each operation is a labelled box of its own in the
-column before the node it leads to, and a line that passes a column keeps a place free in it: so no line runs through a
-box or a node, and no two boxes meet.
+Graphviz lays a cell out from its inputs on the left to its output on the right. Each operation is a labelled box on its
+edge, so that no line runs through a label and no two labels meet.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from fairdarts_tf.genotypes import (
     existing_nodes,
     reachable_items,
 )
-from fairdarts_tf.report.layered_layout import Place, Point, arrange, join
+from fairdarts_tf.report.graphviz_layout import Connection, Place, Point, arrange
 
 if TYPE_CHECKING:
     from fairdarts_tf.derivation import Confidence
@@ -69,13 +69,11 @@ _BOX_WIDTH, _BOX_HEIGHT = 1.12, 0.27
 _NOTED_BOX_HEIGHT, NOTE_SHIFT = 0.4, 0.085
 _CHARACTER_WIDTH = 0.077
 _NODE_SIZE = (0.5, 0.36)
-_PASSAGE_HEIGHT = 0.04
 _SPACING = 0.13
-_INPUTS_APART = 0.25
-_GAP = 0.55
+_GAP = 0.5
 MARGIN = 0.2
 TITLE_HEIGHT = 0.35
-_ARROW = (0.09, 0.045)
+_ARROW_HALF = 0.045
 _BOX_ROUNDING = 0.08
 LINE_WIDTH, OUTLINE_WIDTH = 1.5, 1.0
 TITLE_SIZE, NODE_TEXT_SIZE, OPERATION_SIZE, NOTE_SIZE = 11, 10, 8, 7.5
@@ -142,76 +140,55 @@ class Shape(Place):
         return _BOX_ROUNDING if self.item else self.height / 2
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """A line through places of successive columns; an operation has one to its box and one from there."""
+@dataclasses.dataclass(eq=False)
+class Line(Connection):
+    """A line between two shapes; an operation has one to its box and one from there."""
 
-    places: list[Place]
-    has_arrow: bool
-    item: GenotypeItem | None = None
-    present: bool = True
+    box: Shape | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether what it belongs to is part of the network."""
+        return self.box is None or self.box.present
 
     @property
     def colour(self) -> str:
         """Colour of the line and its head."""
-        if not self.present:
-            return _ABSENT_COLOUR
-        return LINE_COLOURS.get(self.item.op, OTHER_COLOUR) if self.item else _OUTPUT_LINE_COLOUR
+        return self.box.outline if self.box else _OUTPUT_LINE_COLOUR
 
     @property
     def arrow(self) -> list[Point]:
-        """The head's corners."""
-        x, y = self.places[-1].left, self.places[-1].y
-        length, half = _ARROW
-        return [(x, y), (x - length, y - half), (x - length, y + half)]
+        """The head's corners; none without a head."""
+        if self.tip is None:
+            return []
+        (x, y), (base_x, base_y) = self.tip, self.route[-1]
+        length = math.hypot(x - base_x, y - base_y) or 1.0
+        across, along = (base_y - y) * _ARROW_HALF / length, (x - base_x) * _ARROW_HALF / length
+        return [self.tip, (base_x + across, base_y + along), (base_x - across, base_y - along)]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Cell:
-    """Nodes in the even columns by their depth, each operation in the odd column before its node."""
+    """A cell laid out, its corner at (0, 0); lengths are inches.
 
-    columns: list[list[Place]]
-    lines: list[Line] = dataclasses.field(default_factory=list)
+    Args:
+        boxes: Its operations, in the order of the genotype's items.
+        nodes: Inputs, intermediate nodes and the output.
+        lines: Between them.
+        width: Of the cell alone.
+        height: Of the cell alone.
+    """
 
-    @property
-    def width(self) -> float:
-        """Width of the cell alone, in inches."""
-        return max(place.right for place in self.columns[-1])
-
-    @property
-    def height(self) -> float:
-        """Height of the cell alone, in inches."""
-        return max(place.y + place.height / 2 for column in self.columns for place in column)
+    boxes: list[Shape]
+    nodes: list[Shape]
+    lines: list[Line]
+    width: float
+    height: float
 
     @property
     def shapes(self) -> list[Shape]:
         """All boxes and nodes."""
-        return [place for column in self.columns for place in column if isinstance(place, Shape)]
-
-    @property
-    def boxes(self) -> list[Shape]:
-        """The operations."""
-        return [shape for shape in self.shapes if shape.item]
-
-    @property
-    def nodes(self) -> list[Shape]:
-        """Inputs, intermediate nodes and the output."""
-        return [shape for shape in self.shapes if not shape.item]
-
-    def add(self, column: int, shape: Shape) -> tuple[int, Shape]:
-        """Puts a shape into a column; returns both."""
-        self.columns[column].append(shape)
-        return column, shape
-
-    def connect(self, start: tuple[int, Shape], end: tuple[int, Shape], box: Shape | None, has_arrow: bool) -> None:
-        """Draws a line between two shapes, with a passage in each column between theirs."""
-        (first, left), (last, right) = start, end
-        passages = [Place(0.0, _PASSAGE_HEIGHT) for _ in range(first + 1, last)]
-        for column, passage in enumerate(passages, first + 1):
-            self.columns[column].append(passage)
-        places = [left, *passages, right]
-        join(places)
-        self.lines.append(Line(places, has_arrow, box.item, box.present) if box else Line(places, has_arrow))
+        return [*self.boxes, *self.nodes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,38 +218,27 @@ class Drawing:
 def lay_out(items: tuple[GenotypeItem, ...], concat: tuple[int, ...], box_size: tuple[float, float]) -> Cell:
     """Lays out a cell. Kept, since a search's genotype often stays the same from epoch to epoch; not to be changed."""
     existing, reachable = set(existing_nodes(items)), set(reachable_items(items))
-    depths = _depths(items, concat)
-    last = 2 * max(depths.values()) + 1
-    cell = Cell([[] for _ in range(last + 1)])
-    nodes = {node: cell.add(2 * depth, _node(node, existing)) for node, depth in depths.items()}
+    numbers = range(max(*concat, *(item.to for item in items)) + 1)
+    nodes = [_node(number, existing) for number in numbers]
+    output = Shape(*_NODE_SIZE, "c", _OUTPUT_COLOUR, index=_OUTPUT_INDEX)
+    boxes, lines = [], []
     for item in items:
         box = Shape(*box_size, item.op, COLOURS.get(item.op, OTHER_COLOUR), item in reachable, item=item)
-        place = cell.add(2 * depths[item.to] - 1, box)
-        cell.connect(nodes[item.source], place, box, has_arrow=False)
-        cell.connect(place, nodes[item.to], box, has_arrow=True)
-    # Lines from the two inputs are told apart more easily with room between these.
-    cell.columns[0].insert(1, Place(0.0, _INPUTS_APART))
-    output = cell.add(last, Shape(*_NODE_SIZE, "c", _OUTPUT_COLOUR, index=_OUTPUT_INDEX))
-    for node in concat:
-        if node in existing:
-            cell.connect(nodes[node], output, None, has_arrow=True)
-    arrange(cell.columns, _SPACING, _GAP)
-    return cell
+        boxes.append(box)
+        lines.append(Line(nodes[item.source], box, box=box))
+        lines.append(Line(box, nodes[item.to], pull=2, has_arrow=True, box=box))
+    lines += [Line(nodes[number], output, has_arrow=True) for number in concat if number in existing]
+    isolated = set(numbers) - {item.to for item in items} - set(range(INPUTS))
+    hidden = [Connection(nodes[INPUTS - 1], nodes[number], is_seen=False) for number in sorted(isolated)]
+    shapes = [*nodes, *boxes, output]
+    width, height = arrange(shapes, [*lines, *hidden], nodes[:INPUTS], output, _SPACING, _GAP)
+    return Cell(boxes, [*nodes, output], lines, width, height)
 
 
 def _node(number: int, existing: set[int]) -> Shape:
     if number < INPUTS:
         return Shape(*_NODE_SIZE, "c", _INPUT_COLOUR, index=_INPUT_INDICES[number])
     return Shape(*_NODE_SIZE, str(number), _NODE_COLOUR, number in existing)
-
-
-def _depths(items: Iterable[GenotypeItem], concat: Iterable[int]) -> dict[int, int]:
-    """Returns the longest way to each node from an input; a node without inputs stands beside the first ones."""
-    highest = max(*concat, *(item.to for item in items))
-    depths = {node: int(node >= INPUTS) for node in range(highest + 1)}
-    for item in sorted(items, key=lambda item: item.to):
-        depths[item.to] = max(depths[item.to], depths[item.source] + 1)
-    return depths
 
 
 def _note(row: Confidence) -> str:

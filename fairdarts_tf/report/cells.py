@@ -25,7 +25,6 @@ from fairdarts_tf.report.cell_layout import (
     Notes,
     Shape,
 )
-from fairdarts_tf.report.layered_layout import curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,12 +85,11 @@ def _draw_line(axes: Axes, line: Line, top: float) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    steps = curve(line.places)
-    codes = [Path.MOVETO, *(Path.CURVE4 if len(step) == 3 else Path.LINETO for step in steps[1:] for _ in step)]
-    path = Path([(MARGIN + x, top + y) for step in steps for x, y in step], codes)
+    codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.route) - 1)
+    path = Path([(MARGIN + x, top + y) for x, y in line.route], codes)
     style = "-" if line.present else (0, _DASHES)
     axes.add_patch(PathPatch(path, fill=False, edgecolor=line.colour, linewidth=LINE_WIDTH, linestyle=style, zorder=1))
-    if line.has_arrow:
+    if line.arrow:
         x, y = zip(*line.arrow, strict=True)
         axes.fill([MARGIN + at for at in x], [top + at for at in y], color=line.colour, linewidth=0, zorder=2)
 

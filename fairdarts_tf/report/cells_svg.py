@@ -23,7 +23,7 @@ from fairdarts_tf.report.cell_layout import (
     Notes,
     Shape,
 )
-from fairdarts_tf.report.layered_layout import Point, curve
+from fairdarts_tf.report.graphviz_layout import Point
 
 _DASHES = (4.5, 3)
 _POINTS_PER_INCH = 72
@@ -46,7 +46,7 @@ def svg(genotype: Genotype, notes: Notes | None = None) -> str:
     ]
     for (kind, cell), top in zip(drawing.cells.items(), drawing.tops, strict=True):
         parts.append(f'<g transform="translate({_units(MARGIN)} {_units(top)})">{_title(kind)}')
-        parts.append(_lines([line for line in cell.lines if line.item is None]))
+        parts.append(_lines([line for line in cell.lines if line.box is None]))
         parts += [_operation(cell, shape, drawing.notes.get((kind, shape.item), "")) for shape in cell.boxes]
         parts += [_shape(shape) for shape in cell.nodes]
         parts.append("</g>")
@@ -63,7 +63,7 @@ def _operation(cell: Cell, box: Shape, note: str) -> str:
     """Returns an operation's box and lines as a group that tells what it is."""
     op, to, source = box.item
     told = escape(f"{op} from {_spoken(source)} to {_spoken(to)}" + (f": {note}" if note else ""))
-    lines = _lines([line for line in cell.lines if line.item == box.item])
+    lines = _lines([line for line in cell.lines if line.box is box])
     return f'<g role="img" aria-label="{told}"><title>{told}</title>{lines}{_shape(box, note)}</g>'
 
 
@@ -77,14 +77,12 @@ def _lines(lines: Sequence[Line]) -> str:
         return ""
     colour, dashes = lines[0].colour, _dashes(lines[0].present)
     routes = "".join(_route(line) for line in lines)
-    heads = "".join(f"M{_points(line.arrow)}z" for line in lines if line.has_arrow)
+    heads = "".join(f"M{_points(line.arrow)}z" for line in lines if line.arrow)
     return f'<path d="{routes}" fill="none" stroke="{colour}"{dashes}/><path d="{heads}" fill="{colour}"/>'
 
 
 def _route(line: Line) -> str:
-    start, *steps = curve(line.places)
-    letters = {1: "L", 3: "C"}
-    return f"M{_points(start)}" + "".join(f"{letters[len(step)]}{_points(step)}" for step in steps)
+    return f"M{_points(line.route[:1])}C{_points(line.route[1:])}"
 
 
 def _shape(shape: Shape, note: str = "") -> str:

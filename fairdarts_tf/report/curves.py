@@ -2,93 +2,58 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairdarts_tf import files
-from fairdarts_tf.alphas import load_history
-from fairdarts_tf.errors import RunError
-from fairdarts_tf.genotypes import CELL_KINDS, FAIRDARTS_OPERATIONS
+from fairdarts_tf.genotypes import CELL_KINDS
 from fairdarts_tf.history import COLUMNS, Row
 from fairdarts_tf.relaxations import relaxation
 from fairdarts_tf.report.cell_layout import COLOURS
-from fairdarts_tf.runs import Run
+from fairdarts_tf.report.evolution import dominance_threshold, dominant_counts
+from fairdarts_tf.report.run_flags import DerivationSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _HALVES = {"train": "#174F8A", "search": "#B45309"}
-_STATES = {"operations_on": "#128A74", "operations_undecided": "#E5E7EB", "operations_off": "#A3A9B3"}
+_STATES = {"operations_on": "#1F66A8", "operations_undecided": "#A9C7E4", "operations_off": "#D5DAE1"}
+_CELL_COLOURS = {"normal": "#2472B8", "reduce": "#C2780A"}
+_OTHER_COLOUR = "#A3A9B3"
 
 _CELL_NAMES = {"normal": "normal", "reduce": "reduction"}
-_MARGINS = {"left": 0.045, "right": 0.885, "bottom": 0.085, "top": 0.95, "wspace": 0.27, "hspace": 0.26}
+_MARGINS = {"left": 0.045, "right": 0.885, "bottom": 0.06, "top": 0.965, "wspace": 0.27, "hspace": 0.26}
 
 
-def draw_curves(workdir: str | os.PathLike[str]) -> Figure:
-    """Draws the search that a run's directory holds.
-
-    Args:
-        workdir: A directory with ``history.csv`` and ``history.npz``; settings are read from its ``flags.txt``.
-
-    Returns:
-        A Matplotlib figure that belongs to no window and no global state.
-
-    Raises:
-        RunError: When the history cannot be read.
-        GenotypeError: When the recorded alphas cannot be read.
-    """
-    workdir = Path(workdir)
-    columns = _read_columns(workdir / "history.csv")
-    alphas = load_history(workdir)
-    settings = Run(workdir).settings() or {}
-    operations = settings.get("operations", ",".join(FAIRDARTS_OPERATIONS)).split(",")
-    return draw_recorded(columns, alphas, operations, settings.get("relaxation", "sigmoid"))
-
-
-def draw_recorded(
-    columns: Mapping[str, np.ndarray],
-    alphas: Mapping[str, np.ndarray],
-    operations: Sequence[str],
-    relaxation_name: str = "sigmoid",
+def draw_curves(
+    columns: Mapping[str, np.ndarray], alphas: Mapping[str, np.ndarray], settings: DerivationSettings
 ) -> Figure:
-    """Draws a search that is in memory.
+    """Draws a search.
 
     Args:
         columns: Those of a history by name (see `fairdarts_tf.history.COLUMNS`), each of shape (epochs,); NaN where an
             epoch did not measure it.
         alphas: ``epoch`` of shape (epochs,), ``normal`` and ``reduce`` of shape (epochs, edges, operations), raw.
-        operations: The names of the alphas' columns.
-        relaxation_name: From alphas to mixing weights.
+        settings: What decides the derivation.
 
     Returns:
-        As `draw_curves`.
+        A Matplotlib figure that belongs to no window and no global state.
     """
     from matplotlib.figure import Figure
 
-    relax = relaxation(relaxation_name).of_array
-    figure = Figure(figsize=(11, 6.4), facecolor="white")
+    figure = Figure(figsize=(11, 9.6), facecolor="white")
     # Fixed margins: a layout engine would draw everything twice, and a search draws this after each epoch.
-    axes = figure.subplots(2, 3, gridspec_kw=_MARGINS)
-    _draw_halves(axes[0, 0], columns, "loss", 1.0)
-    _draw_halves(axes[0, 1], columns, "accuracy", 100.0)
-    axes[0, 1].set_title("accuracy, %")
-    axes[0, 2].plot(columns["epoch"], columns["zero_one"], color="#8B3FA8")
-    axes[0, 2].set_title("zero-one loss")
+    axes = figure.subplots(3, 3, gridspec_kw=_MARGINS)
+    _draw_numbers(axes[0], columns)
     _draw_states(axes[1, 0], columns)
-    for panel, kind in zip(axes[1, 1:], CELL_KINDS, strict=True):
-        _draw_trajectories(panel, alphas["epoch"], relax(alphas[kind]), operations)
-        panel.set_title(f"mixing weights, {_CELL_NAMES[kind]} cell")
-    axes[1, 2].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    _draw_skips(axes[2, 0], columns)
+    _draw_weights(axes[1:, 1:], alphas, settings)
     for panel in axes.flat:
         panel.spines[["top", "right"]].set_visible(False)
         panel.title.set_size(10)
-    for panel in axes[1]:
+    for panel in axes[2]:
         panel.set_xlabel("epoch")
     return figure
 
@@ -98,25 +63,12 @@ def columns_of(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     return {name: np.array([row.get(name) for row in rows], np.float64) for name in COLUMNS}
 
 
-def save_png(workdir: str | os.PathLike[str], path: str | os.PathLike[str], dpi: int = 120) -> None:
-    """Writes the drawing of `draw_curves` as a PNG file, atomically.
-
-    Raises:
-        FairDartsError: As `draw_curves` does.
-        OSError: When the file cannot be written.
-    """
-    figure = draw_curves(workdir)
-    files.write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
-
-
-def _read_columns(path: Path) -> dict[str, np.ndarray]:
-    """Returns the columns of a history as floats; what an epoch did not measure is NaN."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-    except (OSError, UnicodeDecodeError, ValueError, TypeError, IndexError, csv.Error) as error:
-        raise RunError(f"cannot read the history of a search in {path}. Name a search's directory.") from error
+def _draw_numbers(panels: Sequence[Axes], columns: Mapping[str, np.ndarray]) -> None:
+    _draw_halves(panels[0], columns, "loss", 1.0)
+    _draw_halves(panels[1], columns, "accuracy", 100.0)
+    panels[1].set_title("accuracy, %")
+    panels[2].plot(columns["epoch"], columns["zero_one"], color="#8B3FA8")
+    panels[2].set_title("zero-one loss")
 
 
 def _draw_halves(panel: Axes, columns: Mapping[str, np.ndarray], quantity: str, factor: float) -> None:
@@ -130,7 +82,39 @@ def _draw_states(panel: Axes, columns: Mapping[str, np.ndarray]) -> None:
     labels = [name.removeprefix("operations_") for name in _STATES]
     panel.stackplot(columns["epoch"], [columns[name] for name in _STATES], labels=labels, colors=_STATES.values())
     panel.set_title("operations")
-    panel.legend(frameon=False, fontsize=8, loc="lower left")
+    # On the areas only a legend with a ground of its own shows all of their colours.
+    panel.legend(frameon=True, framealpha=1, edgecolor="white", fontsize=8, loc="lower left")
+
+
+def _draw_skips(panel: Axes, columns: Mapping[str, np.ndarray]) -> None:
+    for kind, colour in _CELL_COLOURS.items():
+        panel.step(columns["epoch"], columns[f"{kind}_skips"], color=colour, where="mid", label=_CELL_NAMES[kind])
+    most = max(np.nanmax(columns[f"{kind}_skips"], initial=1) for kind in _CELL_COLOURS)
+    _count_on(panel, most + 0.5)
+    panel.set_title("skip connections in the genotype")
+    panel.legend(frameon=False, fontsize=8)
+
+
+def _count_on(panel: Axes, top: float) -> None:
+    """Gives a panel a vertical axis of whole numbers from 0."""
+    panel.set_ylim(0, top)
+    panel.yaxis.get_major_locator().set_params(integer=True)
+
+
+def _draw_weights(panels: np.ndarray, alphas: Mapping[str, np.ndarray], settings: DerivationSettings) -> None:
+    """Draws every mixing weight in the upper row of panels and the dominant operations in the lower, for both cells."""
+    relax = relaxation(settings.relaxation).of_array
+    least = dominance_threshold(settings.relaxation, settings.threshold)
+    for (upper, lower), kind in zip(panels.T, CELL_KINDS, strict=True):
+        weights = relax(alphas[kind])
+        _draw_trajectories(upper, alphas["epoch"], weights, settings.operations)
+        upper.set_title(f"mixing weights, {_CELL_NAMES[kind]} cell")
+        colours = [COLOURS.get(operation, _OTHER_COLOUR) for operation in settings.operations]
+        dominant = dominant_counts(weights, least)
+        lower.stackplot(alphas["epoch"], dominant.T, colors=colours, edgecolor="white", linewidth=0.4)
+        _count_on(lower, max(1, dominant.sum(axis=1).max()) * 1.05)
+        lower.set_title(f"dominant operations, {_CELL_NAMES[kind]} cell")
+    panels[0, 1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _draw_trajectories(panel: Axes, epochs: np.ndarray, values: np.ndarray, operations: Sequence[str]) -> None:
@@ -140,5 +124,5 @@ def _draw_trajectories(panel: Axes, epochs: np.ndarray, values: np.ndarray, oper
     x = np.tile(np.append(epochs, np.nan), values.shape[1])
     for column, operation in enumerate(operations):
         y = np.concatenate([values[:, :, column], gap]).T.ravel()
-        panel.plot(x, y, color=COLOURS.get(operation, "#A3A9B3"), linewidth=0.7, label=operation)
+        panel.plot(x, y, color=COLOURS.get(operation, _OTHER_COLOUR), linewidth=0.7, label=operation)
     panel.set_ylim(0, 1)

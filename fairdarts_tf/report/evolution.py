@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
+
+import numpy as np
 
 from fairdarts_tf.alphas import nodes_of
 from fairdarts_tf.derivation import Confidence, confidence, derive
@@ -21,11 +23,13 @@ class Epoch:
     Args:
         number: The epoch, counted from 1.
         genotype: None where nothing can be derived.
-        reason: Why not; empty where there is a genotype.
+        confidence: How sure each choice is; empty without a genotype.
+        reason: Why nothing can be derived; empty where there is a genotype.
     """
 
     number: int
     genotype: Genotype | None
+    confidence: tuple[Confidence, ...] = ()
     reason: str = ""
 
     def skips(self, kind: str) -> int | None:
@@ -41,18 +45,21 @@ class Evolution:
 
     Args:
         epochs: In order; empty if the run's alphas are not known.
-        confidence: How sure each choice after the last epoch is; empty without a genotype.
         nodes: Intermediate nodes of the searched cells, 0 if not known.
     """
 
     epochs: tuple[Epoch, ...]
-    confidence: tuple[Confidence, ...]
     nodes: int
 
     @property
     def last(self) -> Epoch | None:
         """The last epoch, or None."""
         return self.epochs[-1] if self.epochs else None
+
+    @property
+    def confidence(self) -> tuple[Confidence, ...]:
+        """How sure each choice after the last epoch is; empty without a genotype."""
+        return self.epochs[-1].confidence if self.epochs else ()
 
     def stood(self, kind: str, item: GenotypeItem, last: int = 5) -> tuple[int, int]:
         """Returns in how many of the last epochs the genotype had an item, and how many these are.
@@ -71,17 +78,37 @@ def evolution_of(run: RunData) -> Evolution:
     """Derives the genotype after every epoch with the run's own relaxation, method and threshold."""
     weights = run.mixing_weights()
     if not weights:
-        return Evolution((), (), 0)
+        return Evolution((), 0)
     settings = run.derivation
     arguments = (settings.operations, settings.method, settings.threshold)
     tables = [{kind: weights[kind][index] for kind in CELL_KINDS} for index in range(len(run.epochs))]
     epochs = [_epoch(int(number), table, arguments) for number, table in zip(run.epochs, tables, strict=True)]
-    rows: Sequence[Confidence] = confidence(tables[-1], *arguments) if epochs[-1].genotype else ()
-    return Evolution(tuple(epochs), tuple(rows), nodes_of(weights[CELL_KINDS[0]].shape[1]))
+    return Evolution(tuple(epochs), nodes_of(weights[CELL_KINDS[0]].shape[1]))
 
 
-def _epoch(number: int, table: dict, arguments: tuple) -> Epoch:
+def dominant_counts(weights: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Returns how many mixing weights are dominant, by operation: of shape (epochs, operations).
+
+    Args:
+        weights: Of shape (epochs, edges, operations).
+        threshold: The least weight that counts. None: the largest weight of each edge counts.
+    """
+    if threshold is None:
+        return np.sum(np.eye(weights.shape[-1], dtype=int)[weights.argmax(axis=-1)], axis=1)
+    return np.sum(weights >= threshold, axis=1)
+
+
+def dominance_threshold(relaxation: str, threshold: float) -> float | None:
+    """Returns the least weight that is dominant, or None where the largest of an edge is.
+
+    Weights that share one whole, as softmax's do, seldom reach a threshold.
+    """
+    return None if relaxation == "softmax" else threshold
+
+
+def _epoch(number: int, table: Mapping[str, np.ndarray], arguments: tuple) -> Epoch:
     try:
-        return Epoch(number, derive(table, *arguments))
+        genotype = derive(table, *arguments)
     except FairDartsError as error:
-        return Epoch(number, None, str(error))
+        return Epoch(number, None, reason=str(error))
+    return Epoch(number, genotype, tuple(confidence(table, *arguments)))

@@ -14,6 +14,7 @@ import numpy as np
 
 from fairdarts_tf import alphas
 from fairdarts_tf.report.cell_layout import COLOURS
+from fairdarts_tf.report.evolution import dominant_counts
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]
@@ -112,10 +113,7 @@ def dominant_operations(
         operations: The columns' names.
         threshold: The least weight that counts. None: the largest weight of each edge counts.
     """
-    if threshold is None:
-        counts = np.sum(np.eye(len(operations))[weights.argmax(axis=-1)], axis=1)
-    else:
-        counts = np.sum(weights >= threshold, axis=1)
+    counts = dominant_counts(weights, threshold)
     series = {operation: (counts[:, column], colours(operation)) for column, operation in enumerate(operations)}
     return _stacked(epochs, series, "operations")
 
@@ -160,7 +158,7 @@ def curves(
                 "y": numbers,
                 "line": {"width": 2, "shape": "hv" if whole else "linear", "dash": _dash_of_line(index)},
                 "meta": {"colours": _both(_PALETTE[index % len(_PALETTE)])},
-                "hovertemplate": "%{y:.0f}" if whole else "%{y:.2f} %" if percent else "%{y:.4f}",
+                "hovertemplate": "%{y:.0f}" if whole else "%{y:.2f} %" if percent else "%{y:.4~g}",
             }
         )
     if not traces:
@@ -251,7 +249,8 @@ def _dash_of_line(index: int) -> str:
 
 
 def _rounded(values: Iterable[float], digits: int) -> list[float | None]:
-    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+    # Adding zero takes the sign from a zero that was rounded to.
+    return [round(float(value), digits) + 0.0 if np.isfinite(value) else None for value in values]
 
 
 def _both(colour: str) -> list[str]:

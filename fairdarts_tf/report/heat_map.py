@@ -10,6 +10,7 @@ import numpy as np
 
 from fairdarts_tf.alphas import edge_names
 from fairdarts_tf.genotypes import CELL_KINDS
+from fairdarts_tf.relaxations import relaxation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,24 +43,28 @@ def draw_heat_maps(values: Mapping[str, np.ndarray], operations: Sequence[str], 
     Raises:
         GenotypeError: When no cell has so many edges.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    maps = [(_TITLES[kind], values[kind]) for kind in CELL_KINDS]
+    return _draw_grid([[panel] for panel in maps] if stacked else [maps], operations)
 
-    edges = len(values[CELL_KINDS[0]])
-    cell_height = min(_CELL_HEIGHT, _MOST_HEIGHT / edges)
-    map_width, map_height = _CELL_WIDTH * len(operations), cell_height * edges
-    panel_width, panel_height = _LEFT + map_width + _RIGHT, _TOP + map_height + _BOTTOM
-    width, height = (panel_width, 2 * panel_height) if stacked else (2 * panel_width, panel_height)
-    figure = Figure(figsize=(width, height), facecolor="white")
-    FigureCanvasAgg(figure)
-    for index, kind in enumerate(CELL_KINDS):
-        left = _LEFT + (0 if stacked else index * panel_width)
-        top = _TOP + (index * panel_height if stacked else 0)
-        bounds = (left / width, 1 - (top + map_height) / height, map_width / width, map_height / height)
-        axes = figure.add_axes(bounds)
-        axes.set_title(_TITLES[kind], size=_TITLE_SIZE, weight="bold", color=_INK, loc="left")
-        _draw_heat_map(axes, values[kind], operations, cell_height)
-    return figure
+
+def draw_relaxations(alphas: Mapping[str, np.ndarray], operations: Sequence[str]) -> Figure:
+    """Draws sigmoid and, beside it, softmax of the same alphas, the normal cell above the reduction cell.
+
+    Args:
+        alphas: ``normal`` and ``reduce``, of shape (edges, operations), raw.
+        operations: The columns' names.
+
+    Returns:
+        As `draw_heat_maps`.
+
+    Raises:
+        GenotypeError: As `draw_heat_maps` does.
+    """
+    rows = [
+        [(f"{_TITLES[kind]}, {name}", relaxation(name).of_array(alphas[kind])) for name in ("sigmoid", "softmax")]
+        for kind in CELL_KINDS
+    ]
+    return _draw_grid(rows, operations)
 
 
 def png_bytes(
@@ -69,6 +74,27 @@ def png_bytes(
     buffer = io.BytesIO()
     draw_heat_maps(values, operations, stacked).savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
+
+
+def _draw_grid(rows: Sequence[Sequence[tuple[str, np.ndarray]]], operations: Sequence[str]) -> Figure:
+    """Draws rows of titled tables of one shape."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    edges = len(rows[0][0][1])
+    cell_height = min(_CELL_HEIGHT, _MOST_HEIGHT / edges)
+    map_width, map_height = _CELL_WIDTH * len(operations), cell_height * edges
+    panel_width, panel_height = _LEFT + map_width + _RIGHT, _TOP + map_height + _BOTTOM
+    width, height = len(rows[0]) * panel_width, len(rows) * panel_height
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    for line, row in enumerate(rows):
+        for column, (title, table) in enumerate(row):
+            left, bottom = _LEFT + column * panel_width, height - _TOP - map_height - line * panel_height
+            axes = figure.add_axes((left / width, bottom / height, map_width / width, map_height / height))
+            axes.set_title(title, size=_TITLE_SIZE, weight="bold", color=_INK, loc="left")
+            _draw_heat_map(axes, table, operations, cell_height)
+    return figure
 
 
 def _draw_heat_map(axes: Axes, table: np.ndarray, operations: Sequence[str], cell_height: float) -> None:

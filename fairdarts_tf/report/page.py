@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 from markupsafe import Markup
 
 from fairdarts_tf import files
-from fairdarts_tf.derivation import COIN_FLIP_MARGIN
+from fairdarts_tf.derivation import COIN_FLIP_MARGIN, Confidence
 from fairdarts_tf.genotypes import CELL_KINDS, Genotype
 from fairdarts_tf.report import cell_layout, cells_svg, figures, summary
-from fairdarts_tf.report.evolution import Epoch, Evolution, evolution_of
+from fairdarts_tf.report.evolution import Epoch, Evolution, dominance_threshold, evolution_of
 from fairdarts_tf.report.figures import Figure
 from fairdarts_tf.report.run_data import RunData, read_run
 
@@ -81,7 +81,7 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "size": size,
         "flags": summary.flags_of(run),
         "problems": [*run.problems, *problems],
-        "cells": _final_cells(genotype, evolution) if genotype else None,
+        "cells": _drawing(genotype, evolution.nodes, evolution.confidence) if genotype else None,
         "no_genotype": evolution.last.reason if evolution.last else "",
         "evolution": evolution,
         "drawings": drawings,
@@ -148,7 +148,9 @@ def _lead(margin: float | None) -> str:
     """Returns a margin; that of a coin flip has more digits and stands out."""
     if margin is None:
         return summary.UNKNOWN
-    return Markup('<b class="flip">{:+.4f}</b>').format(margin) if margin < COIN_FLIP_MARGIN else f"{margin:+.3f}"
+    if margin >= COIN_FLIP_MARGIN:
+        return f"{margin:+.3f}"
+    return Markup('<b class="flip">{}</b>').format(f"{margin:+.4f}" if abs(margin) >= 1e-4 else f"{margin:+.1g}")
 
 
 @functools.cache
@@ -171,23 +173,30 @@ def _final_genotype(run: RunData, evolution: Evolution) -> tuple[Genotype | None
     return run.genotype, []
 
 
-def _final_cells(genotype: Genotype, evolution: Evolution) -> Drawing:
-    return _drawing(genotype, evolution.nodes, cell_layout.notes_of(evolution.confidence))
-
-
 def _drawings(evolution: Evolution) -> tuple[list[Drawing], list[int | None]]:
-    """Returns the drawing of each genotype once, and for each epoch which of them it is, None without a genotype."""
-    genotypes = dict.fromkeys(epoch.genotype for epoch in evolution.epochs if epoch.genotype is not None)
-    places = {genotype: place for place, genotype in enumerate(genotypes)}
-    return [_drawing(genotype, evolution.nodes) for genotype in genotypes], [
-        places.get(epoch.genotype) for epoch in evolution.epochs
-    ]
+    """Returns the drawing of each genotype once, and for each epoch which of them it is, None without a genotype.
+
+    Values and margins in it are those of one of its epochs; the page's script writes each epoch's own.
+    """
+    last_epochs = {epoch.genotype: epoch for epoch in evolution.epochs if epoch.genotype is not None}
+    places = {genotype: place for place, genotype in enumerate(last_epochs)}
+    drawings = [_drawing(genotype, evolution.nodes, epoch.confidence) for genotype, epoch in last_epochs.items()]
+    return drawings, [places.get(epoch.genotype) for epoch in evolution.epochs]
 
 
-def _drawing(genotype: Genotype, nodes: int, notes: cell_layout.Notes | None = None) -> Drawing:
-    svg = cells_svg.svg(cell_layout.with_all_nodes(genotype, nodes) if nodes else genotype, notes)
+def _drawing(genotype: Genotype, nodes: int, confidence: Iterable[Confidence]) -> Drawing:
+    whole = cell_layout.with_all_nodes(genotype, nodes) if nodes else genotype
+    svg = cells_svg.svg(whole, cell_layout.notes_of(confidence))
     width, height = map(float, _VIEW_BOX.search(svg).groups())
     return Drawing(Markup(svg), width, height)
+
+
+def _notes(epoch: Epoch) -> list[str]:
+    """Returns the values and margins of an epoch's choices in the order in which a drawing has its operations."""
+    if epoch.genotype is None:
+        return []
+    notes = cell_layout.notes_of(epoch.confidence)
+    return [notes[kind, item] for kind in CELL_KINDS for item in epoch.genotype.items(kind)]
 
 
 def _relaxations(run: RunData) -> list[str]:
@@ -206,11 +215,10 @@ def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
     }
     epochs = run.epochs.tolist()
     settings = run.derivation
+    dominant_from = dominance_threshold(settings.relaxation, settings.threshold)
     for kind, weights in run.mixing_weights().items():
         found[f"trajectories_{kind}"] = figures.trajectories(epochs, weights, settings.operations, settings.threshold)
-        # Weights that share one whole seldom reach a threshold: there the largest of an edge is the dominant one.
-        threshold = None if settings.relaxation == "softmax" else settings.threshold
-        found[f"dominant_{kind}"] = figures.dominant_operations(epochs, weights, settings.operations, threshold)
+        found[f"dominant_{kind}"] = figures.dominant_operations(epochs, weights, settings.operations, dominant_from)
     for name in _relaxations(run):
         for kind, weights in run.mixing_weights(name).items():
             chosen = chosen_places(evolution.epochs[-1], kind, settings.operations)
@@ -242,6 +250,7 @@ def _replay(run: RunData, evolution: Evolution, order: list[int | None]) -> dict
         "epochs": [epoch.number for epoch in evolution.epochs],
         "reasons": [epoch.reason for epoch in evolution.epochs],
         "drawings": order,
+        "notes": [_notes(epoch) for epoch in evolution.epochs],
         "tables": tables,
         "chosen": {f"heat_{name}_{kind}": chosen[kind] for name in RELAXATION_NAMES for kind in CELL_KINDS},
     }

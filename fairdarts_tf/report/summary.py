@@ -69,15 +69,15 @@ def facts(run: RunData, evolution: Evolution) -> list[Fact]:
 def describe_state(run: RunData, now: float | None = None) -> str:
     """Returns how far a run is, in words."""
     state = run.state(now)
-    of = f" of {state.planned}" if state.planned is not None else ""
-    match state.name:
-        case "unknown":
-            return f"{state.epochs} epochs recorded"
-        case "finished":
-            return f"Finished: {state.epochs}{of} epochs"
-        case "going":
-            return f"Still going: {state.epochs}{of} epochs done"
-    return f"Stopped: {state.epochs}{of} epochs done, nothing written for {duration(state.silence)}"
+    if state.planned is None:
+        return f"{count(state.epochs, 'epoch')} recorded"
+    done = f"{state.epochs} of {count(state.planned, 'epoch')}"
+    if state.name == "finished":
+        return f"Finished: {done}"
+    # Whether it still goes on no file tells; a page also grows older than what it says.
+    if state.written is None:
+        return f"Unfinished: {done}, and its files have the dates of a copy"
+    return f"Unfinished: {done}, last written {moment(state.written)}, {duration(state.silence)} before this page"
 
 
 def flags_of(run: RunData) -> list[Flag]:
@@ -133,9 +133,14 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{100 * share:.1f} %"
 
 
-def in_millions(count: int, digits: int = 2) -> str:
+def count(number: int, noun: str) -> str:
+    """Returns a number with its noun in the right form, as in ``"1 epoch"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def in_millions(number: int, digits: int = 2) -> str:
     """Returns a count in millions, as in ``"3.21 M"``."""
-    return f"{count / 1e6:.{digits}f} M"
+    return f"{number / 1e6:.{digits}f} M"
 
 
 def duration(seconds: float | None) -> str:
@@ -190,5 +195,5 @@ def _derived(evolution: Evolution) -> Genotype | None:
 
 def _when(run: RunData) -> str:
     # The end is not told: a file's date is that of its copy.
-    started = moment(run.started)
+    started = moment(run.dates.started)
     return f"began {started}" if started else ""

@@ -94,10 +94,21 @@
     const pause = Math.min(600, Math.max(120, 12000 / (last + 1)));
     let timer = null;
 
+    function writeNotes(cells, notes) {
+      cells.querySelectorAll("g[role=img]").forEach((operation, index) => {
+        const title = operation.querySelector("title");
+        title.textContent = `${title.textContent.split(": ")[0]}: ${notes[index]}`;
+        operation.setAttribute("aria-label", title.textContent);
+        operation.querySelector("text:last-child").textContent = notes[index];
+      });
+      return cells;
+    }
+
     function stageContent(index) {
       const drawing = replay.drawings[index];
       if (drawing !== null) {
-        return document.getElementById(`drawing-${drawing}`).content.cloneNode(true);
+        const cells = document.getElementById(`drawing-${drawing}`).content.cloneNode(true);
+        return writeNotes(cells, replay.notes[index]);
       }
       const reason = document.createElement("p");
       reason.className = "absent";

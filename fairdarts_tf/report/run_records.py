@@ -1,0 +1,117 @@
+"""Reading what a search writes after every epoch, as far as it can be read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from fairdarts_tf.alphas import load_alphas, load_history
+from fairdarts_tf.errors import FairDartsError, RunError
+from fairdarts_tf.files import open_file
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.history import COLUMNS
+
+MAX_HISTORY_BYTES = 16 * 2**20
+
+_NEVER_SHOWN = {"skipped_steps"}
+"""Columns whose absence is no loss to a report."""
+
+Value = TypeVar("Value")
+
+
+def attempt(problems: list[str], read: Callable[[], Value], otherwise: Value) -> Value:
+    """Returns what a function reads, or, where it fails, something else; ``problems`` takes the reason."""
+    try:
+        return read()
+    except FairDartsError as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(f"{error.filename}: cannot be read ({error.strerror}). Copy it again, or mend its permissions.")
+    return otherwise
+
+
+def header_of(path: Path) -> list[str]:
+    """Returns the names of a table's columns, none where it cannot be read."""
+    try:
+        with open_file(path) as file:
+            return file.readline(10_000).decode("utf-8", errors="replace").strip().split(",")
+    except OSError:
+        return []
+
+
+def read_columns(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
+    """Returns the columns of history.csv up to the first line that is broken, which is named."""
+    try:
+        with open_file(path) as file:
+            content = file.read(MAX_HISTORY_BYTES)
+    except FileNotFoundError:
+        raise RunError("history.csv is missing: losses, accuracies and times are not known.") from None
+    lines = content.decode("utf-8", errors="replace").splitlines(keepends=True)
+    try:
+        rows = list(csv.reader(line for line in lines if line.endswith("\n")))
+    except csv.Error as error:
+        raise RunError(f"{path} is no table of numbers ({error}). Copy it again.") from error
+    header = rows[0] if rows else []
+    if "epoch" not in header:
+        raise RunError(f"{path} does not begin with the columns of a search's history. Copy it again.")
+    numbers = []
+    for row in rows[1:]:
+        parsed = _numbers(row, len(header))
+        # A search numbers its epochs from 1.
+        if parsed is None or parsed[header.index("epoch")] != len(numbers) + 1:
+            break
+        numbers.append(parsed)
+    if len(numbers) < len(lines) - 1:
+        problems.append(f"{path} is truncated or broken after epoch {len(numbers)}: what follows is not shown.")
+    absent = [name for name in COLUMNS if name not in {*header, *_NEVER_SHOWN}]
+    if absent:
+        problems.append(f"{path} lacks the columns {', '.join(absent)}: what they tell is not shown.")
+    table = np.array(numbers, np.float64).reshape(len(numbers), len(header))
+    return {name: table[:, header.index(name)] for name in COLUMNS if name in header}
+
+
+def _numbers(fields: list[str], count: int) -> list[float] | None:
+    """Returns a line's numbers, NaN for an empty field, or None if it is no whole line of finite numbers."""
+    try:
+        numbers = [float(field or "nan") for field in fields]
+    except ValueError:
+        return None
+    whole = len(fields) == count and np.isfinite(numbers[0]) and not np.isinf(numbers).any()
+    return numbers if whole else None
+
+
+def read_alphas(
+    workdir: Path, columns: Mapping[str, np.ndarray], problems: list[str]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the alphas of all epochs, or, where the history cannot be read, those of the last epoch alone."""
+    history = attempt(problems, lambda: load_history(workdir), None)
+    if history is not None:
+        epochs = history.pop("epoch")
+        return history, epochs
+    last = attempt(problems, lambda: load_alphas(workdir), None)
+    if last is None:
+        return {}, np.empty(0, np.int64)
+    problems.append("Only the last epoch's alphas are known: their way there is not shown.")
+    recorded = columns.get("epoch", ())
+    epoch = int(recorded[-1]) if len(recorded) else 1
+    return {kind: table[np.newaxis] for kind, table in last.items()}, np.array([epoch])
+
+
+def compare_ends(columns: Mapping[str, np.ndarray], epochs: np.ndarray, problems: list[str]) -> None:
+    """Names it where the numbers are older than the alphas."""
+    # A search writes history.csv first: it may be ahead, never behind.
+    recorded = columns.get("epoch", ())
+    if len(recorded) and len(epochs) and recorded[-1] < epochs[-1]:
+        problems.append(f"history.csv ends at epoch {recorded[-1]:.0f}, and the alphas at epoch {epochs[-1]}.")
+
+
+def read_genotype(workdir: Path, problems: list[str]) -> Genotype | None:
+    """Returns what genotype.json holds, or None."""
+    # A search writes none while too few operations reach the threshold: its absence alone is no problem.
+    if not (workdir / "genotype.json").exists():
+        return None
+    return attempt(problems, lambda: Genotype.load(workdir), None)
