@@ -13,7 +13,7 @@ def describe_epoch(row: Row, epochs: int, genotype: Genotype | None) -> str:
     if row["search_loss"] is not None:
         parts.append(_half(row, "search"))
     if row["zero_one"] is not None:
-        parts.append(f"zero-one {row['zero_one']:.4f}")
+        parts.append(f"zero-one {row['zero_one']:z.4f}")
     parts += [
         f"on/off/undecided {row['operations_on']}/{row['operations_off']}/{row['operations_undecided']}",
         f"skips {row['normal_skips']}+{row['reduce_skips']}",

@@ -29,12 +29,14 @@ COLUMNS = (
     "reduce_above_threshold",
     "normal_skips",
     "reduce_skips",
+    "skipped_steps",
 )
 """Columns of history.csv.
 
 ``epoch`` counts from 1. Losses and accuracies are means over the epoch, on each half, in training mode. An operation is
 on if its mixing weight reaches the threshold, off if it is at most one minus the threshold. Skips are those of the
-genotype that the run's method derives after the epoch; a cell that would be empty has none.
+genotype that the run's method derives after the epoch; a cell that would be empty has none. ``skipped_steps`` counts,
+over the run, updates whose gradient overflowed in float16.
 """
 
 Row = dict[str, float | int | None]

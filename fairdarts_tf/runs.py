@@ -119,16 +119,17 @@ class Run:
             )
 
     def _refuse_contradictions(self, recorded: Mapping[str, str], settings: Mapping[str, str]) -> None:
-        if 2 * len(set(settings) & set(recorded)) < len(settings):
+        unknown = sorted(set(recorded) - set(settings) - {"workdir"})
+        if len(unknown) > 1:
             raise RunError(
-                f"--workdir={self.workdir} holds a run of another command: searches and trainings need directories of "
-                "their own. Name a new one."
+                f"--workdir={self.workdir} holds a run of another command or version, whose flags are unknown here "
+                f"(--{', --'.join(unknown[:3])}): searches and trainings need directories of their own. Name a new one."
             )
         differences = [
             f"--{name}={settings[name]} (the run has {recorded.get(name, 'no such flag')})"
             for name in settings
             if name not in FREE_TO_CHANGE and recorded.get(name) != settings[name]
-        ]
+        ] + [f"no --{name} (the run has {recorded[name]})" for name in unknown]
         if differences:
             raise RunError(
                 f"--workdir={self.workdir} holds a run with other settings: {', '.join(differences)}. Start it again "

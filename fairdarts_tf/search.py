@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from fairdarts_tf.losses import zero_one_loss
 from fairdarts_tf.model_state import optimizer_variables
+from fairdarts_tf.optimizers import ReferenceOptimizer
 from fairdarts_tf.relaxations import relaxation
 
 Batch = tuple[tf.Tensor, tf.Tensor]
@@ -47,8 +48,8 @@ class Search(keras.Model):
 
     def compile(
         self,
-        weight_optimizer: keras.optimizers.Optimizer,
-        alpha_optimizer: keras.optimizers.Optimizer,
+        weight_optimizer: ReferenceOptimizer,
+        alpha_optimizer: ReferenceOptimizer,
         zero_one: str = "l2",
         zero_one_weight: float = 10.0,
         jit_compile: bool = False,
@@ -106,18 +107,20 @@ class Search(keras.Model):
         return {name: self._means[name].result() for name in ("search_loss", "search_accuracy")}
 
     def alpha_gradients(self, batch: Batch) -> list[tf.Tensor]:
-        """Returns this replica's part of the gradients of the search loss in the alphas, table by table.
+        """Returns this replica's part of the gradients of the search loss in the alphas, table by table, to be applied.
 
         The search loss is the mean cross-entropy of the batch plus the weighted zero-one loss (FairDARTS).
         The parts of all replicas sum to the gradient of the whole batch.
         """
         images, labels = batch
-        return self._gradients(images, labels, self._alpha_tables, "search", penalty=self._penalty)
+        return self._gradients(
+            images, labels, self._alpha_tables, "search", self.alpha_optimizer, penalty=self._penalty
+        )
 
     def weight_gradients(self, batch: Batch) -> list[tf.Tensor]:
-        """Returns this replica's part of the gradients of the mean cross-entropy in the network's weights."""
+        """Returns this replica's part of the gradients of the mean cross-entropy in the weights, to be applied."""
         images, labels = batch
-        return self._gradients(images, labels, self.supernet.network_weights, "train")
+        return self._gradients(images, labels, self.supernet.network_weights, "train", self.optimizer)
 
     def alphas(self) -> dict[str, np.ndarray]:
         """Returns the raw alphas, (edges, operations), by kind of cell."""
@@ -140,6 +143,12 @@ class Search(keras.Model):
         )
 
     @property
+    def skipped_steps(self) -> int | None:
+        """Updates, of weights or alphas, that were skipped as a gradient overflowed; None where no loss is scaled."""
+        scales = [optimizer.loss_scale for optimizer in (self.optimizer, self.alpha_optimizer) if optimizer.loss_scale]
+        return sum(int(scale.skipped_steps.numpy()) for scale in scales) if scales else None
+
+    @property
     def _alpha_tables(self) -> list[keras.Variable]:
         return list(self.supernet.alphas.values())
 
@@ -149,9 +158,12 @@ class Search(keras.Model):
         labels: tf.Tensor,
         variables: list[keras.Variable],
         half: str,
+        optimizer: ReferenceOptimizer,
         penalty: Callable[[], tf.Tensor] | None = None,
     ) -> list[tf.Tensor]:
         """Returns the gradients of mean cross-entropy plus penalty, each divided by the number of replicas.
+
+        They are those of the scaled loss where the optimizer, which divides again, scales its loss.
 
         Optimizers sum gradients over replicas. What every replica computes in full, as a penalty, must be divided no
         less than the mean of its part of the batch, or its weight would grow with the number of replicas.
@@ -164,7 +176,7 @@ class Search(keras.Model):
             loss = tf.reduce_mean(_cross_entropy(labels, logits))
             if penalty is not None:
                 loss += tf.cast(penalty(), loss.dtype)
-            loss /= self.distribute_strategy.num_replicas_in_sync
+            loss = optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
         self._record(half, labels, logits)
         return tape.gradient(loss, sources, unconnected_gradients="zero")
 
@@ -196,10 +208,13 @@ class SingleLevelSearch(Search):
         """
         images, labels = data
         alphas, weights = self._alpha_tables, self.supernet.network_weights
-        gradients = self._gradients(images, labels, alphas + weights, "train", penalty=self._penalty)
+        gradients = self._gradients(images, labels, alphas + weights, "train", self.optimizer, penalty=self._penalty)
+        of_alphas, of_weights = gradients[: len(alphas)], gradients[len(alphas) :]
         if self.updates_alphas:
-            self.alpha_optimizer.apply(gradients[: len(alphas)], alphas)
-        self.optimizer.apply(gradients[len(alphas) :], weights)
+            one = tf.ones([])
+            ratio = self.alpha_optimizer.scale_loss(one) / self.optimizer.scale_loss(one)
+            self.alpha_optimizer.apply([gradient * tf.cast(ratio, gradient.dtype) for gradient in of_alphas], alphas)
+        self.optimizer.apply(of_weights, weights)
         return self.get_metrics_result()
 
 

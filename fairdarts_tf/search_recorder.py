@@ -81,6 +81,7 @@ class SearchRecorder(Recorder):
         return row | {
             "epoch": epoch + 1,
             "learning_rate": self.settings.learning_rate_at(epoch),
+            "skipped_steps": self.model.skipped_steps,
             "seconds": seconds,
             "images_per_second": images / seconds,
         }

@@ -159,21 +159,32 @@ def build_search(
     keras.utils.set_random_seed(settings.seed)
     with (strategy or tf.distribute.get_strategy()).scope():
         supernet = space.supernet(
-            image_shape, num_classes, relaxation=settings.relaxation, alpha_noise=settings.alpha_noise, name="supernet"
+            image_shape,
+            num_classes,
+            relaxation=settings.relaxation,
+            alpha_noise=settings.alpha_noise,
+            dtype=keras.dtype_policies.DTypePolicy(settings.precision),
+            name="supernet",
         )
         search = (SingleLevelSearch if settings.single_level else Search)(supernet, name="search")
+        scales_loss = settings.precision == "mixed_float16"
         search.compile(
             MomentumSGD(
                 settings.learning_rate,
                 momentum=settings.momentum,
                 decay=settings.weight_decay,
                 max_norm=settings.gradient_clip or None,
+                scales_loss=scales_loss,
             ),
             ReferenceAdam(
-                settings.alpha_learning_rate, beta_1=settings.alpha_beta_1, decay=settings.alpha_weight_decay
+                settings.alpha_learning_rate,
+                beta_1=settings.alpha_beta_1,
+                decay=settings.alpha_weight_decay,
+                scales_loss=scales_loss,
             ),
             zero_one=settings.zero_one,
             zero_one_weight=settings.zero_one_weight,
+            jit_compile=settings.xla,
         )
 
     def derive(mixing_weights: Mapping[str, np.ndarray]) -> Genotype:

@@ -10,7 +10,7 @@ from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import RELAXATIONS
-from fairdarts_tf.settings_checks import STRATEGIES, as_flags, check_settings, values_of
+from fairdarts_tf.settings_checks import PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
 
 ZERO_ONE_NAMES = ("l2", "l1", "none")
 
@@ -53,6 +53,10 @@ class SearchSettings:
         alpha_noise: Standard deviation of the initial alphas around 0.
         threshold: The least mixing weight that a derived genotype keeps.
         method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``.
+        precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``; in each, alphas, running statistics and losses
+            are float32.
+        xla: Whether XLA compiles the step. On a CPU, and on some GPUs, it makes depthwise convolutions many times
+            slower: measure.
         seed: Chooses initial weights, halves, data order and augmentation.
         strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
@@ -97,6 +101,8 @@ class SearchSettings:
     threshold: float = DEFAULT_THRESHOLD
     method: str = DEFAULT_METHOD
 
+    precision: str = "float32"
+    xla: bool = False
     seed: int = 0
     strategy: str = "auto"
     checkpoint_steps: int = 0
@@ -138,6 +144,7 @@ _CHOICES = {
     "relaxation": tuple(RELAXATIONS),
     "zero_one": ZERO_ONE_NAMES,
     "method": tuple(METHODS),
+    "precision": PRECISIONS,
     "strategy": STRATEGIES,
 }
 

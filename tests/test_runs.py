@@ -51,6 +51,13 @@ def test_shows_every_difference(run: Run):
     assert "epochs" not in str(error.value)
 
 
+def test_refuses_a_flag_that_is_unknown_here(run: Run):
+    path = run.workdir / "flags.txt"
+    path.write_text(path.read_text() + "--of_tomorrow=1\n")
+    with pytest.raises(RunError, match=r"no --of_tomorrow \(the run has 1\)"):
+        run.check(SETTINGS)
+
+
 def test_reads_hand_written_flags(run: Run):
     (run.workdir / "flags.txt").write_text("# a comment\n\n  --seed=3\n--download\n--nosingle_level\n--dataset=a=b\n")
     assert run.settings() == {"seed": "3", "download": "true", "single_level": "false", "dataset": "a=b"}

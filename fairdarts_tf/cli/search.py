@@ -27,7 +27,7 @@ _SUBJECTS = {
     "data": ("dataset", "data_dir", "download", "image_size", "train_portion", "cutout"),
     "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
     "derivation": ("threshold", "method"),
-    "run": ("seed", "strategy", "checkpoint_steps"),
+    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps"),
 }
 
 flags.DEFINE_string(

@@ -47,7 +47,7 @@ _SUBJECTS = {
         "augmentation_operations",
         "augmentation_strength",
     ),
-    "run": ("precision", "seed", "strategy", "checkpoint_steps"),
+    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps"),
 }
 
 flags.DEFINE_string(

@@ -157,6 +157,7 @@ def build_training(
             auxiliary_weight=settings.auxiliary_weight,
             label_smoothing=settings.label_smoothing,
             average_decay=settings.average_decay,
+            jit_compile=settings.xla,
         )
     return training
 

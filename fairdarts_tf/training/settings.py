@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.settings_checks import STRATEGIES, as_flags, check_settings
+from fairdarts_tf.settings_checks import PRECISIONS, STRATEGIES, as_flags, check_settings
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
 
 NETWORKS = ("cifar", "imagenet")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 DROP_PATHS = ("node", "operation")
 CROPS = ("padded", "resized")
 AUGMENTATIONS = ("none", "randaugment")
@@ -60,6 +59,8 @@ class TrainSettings:
         average_decay: Decay, from step to step, of an exponential moving average of the weights, which is validated
             and kept in place of the weights; 0 for none.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+        xla: Whether XLA compiles the step. On a CPU, and on some GPUs, it makes depthwise convolutions many times
+            slower: measure.
         seed: Chooses initial weights, validation images, data order and augmentation.
         strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
@@ -104,6 +105,7 @@ class TrainSettings:
     average_decay: float = 0.0
 
     precision: str = "float32"
+    xla: bool = False
     seed: int = 0
     strategy: str = "auto"
     checkpoint_steps: int = 0
