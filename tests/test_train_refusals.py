@@ -9,6 +9,7 @@ from tiny_training import tiny_flags, train
 
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.found_network import load_found_network, save_description, save_weights
+from fairdarts_tf.settings import SearchSettings
 
 
 def refused(capsys, *flags: str) -> str:
@@ -48,7 +49,9 @@ def test_a_directory_that_is_no_training(tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("precious")
     assert "thesis.txt" in refused(capsys, *tiny_flags(tmp_path))
-    (tmp_path / "run" / "flags.txt").write_text("--zero_one=l2\n--epochs=2\n")
+    (tmp_path / "run" / "flags.txt").write_text(
+        "".join(f"--{name}={value}\n" for name, value in SearchSettings().as_flags().items())
+    )
     assert "another command" in refused(capsys, *tiny_flags(tmp_path))
     assert (tmp_path / "run" / "thesis.txt").read_text() == "precious"
 
