@@ -113,7 +113,7 @@ def _parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
 
 def _item(item: GenotypeItem, channels: int, side: int, reduction: bool) -> Cost:
     stride = 2 if reduction and item.source < INPUTS else 1
-    return _OPERATIONS[item.op](channels, _halved(side) if stride == 2 else side, stride)
+    return _OPERATIONS[item.op](channels, _halved(side) if reduction else side, stride)
 
 
 def _convolution(kernel: int, inputs: int, outputs: int, side: int) -> Cost:
