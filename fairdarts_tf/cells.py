@@ -10,9 +10,10 @@ import tensorflow as tf
 from fairdarts_tf import convolutions
 from fairdarts_tf.alphas import edge_endpoints
 from fairdarts_tf.initializers import FanInUniform
-from fairdarts_tf.mixed_op import MixedOp
+from fairdarts_tf.mixed_op import MixedOp, Terms
 from fairdarts_tf.normalization import BatchNormalization
 from fairdarts_tf.operations import FactorizedReduce
+from fairdarts_tf.source_state import SourceState
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -140,15 +141,15 @@ class SupernetCell(keras.layers.Layer):
         """Returns the nodes, concatenated: (batch, height, width, nodes * filters), halved by a reduction cell."""
         older = self.align_older(older, training=training)
         states = [older[0] if self.reduces_older else older, self.align_newer(newer, training=training)]
-        sums: list[list[tf.Tensor]] = [[] for _ in range(self.nodes)]
+        nodes = [Terms() for _ in range(self.nodes)]
         rows = tf.unstack(tf.convert_to_tensor(weights))
         for source, (edges, mixed_op) in enumerate(zip(self.edges_from, self.mixed_ops, strict=True)):
             if source >= 2:
-                states.append(tf.add_n(sums[source - 2]))
-            outputs = mixed_op(states[source], tf.stack([rows[edge] for edge in edges]), training=training)
-            for node, output in zip(range(self.nodes - len(edges), self.nodes), outputs, strict=True):
-                sums[node].append(output)
-        states.append(tf.add_n(sums[-1]))
+                states.append(nodes[source - 2].sum())
+            of_edges = mixed_op.terms(SourceState(states[source], training), tf.stack([rows[edge] for edge in edges]))
+            for node, terms in zip(nodes[self.nodes - len(edges) :], of_edges, strict=True):
+                node.extend(terms)
+        states.append(nodes[-1].sum())
         return tf.concat(states[2:], axis=-1)
 
     def compute_output_shape(

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
 from fairdarts_tf.operations import operation
+from fairdarts_tf.source_state import SourceState, join_phases
+
+
+@dataclasses.dataclass
+class Terms:
+    """Tensors to be summed: images, and phases of images (see `SourceState`), which are joined once they are summed."""
+
+    images: list[tf.Tensor] = dataclasses.field(default_factory=list)
+    phases: list[tf.Tensor] = dataclasses.field(default_factory=list)
+
+    def extend(self, others: Terms) -> None:
+        """Adds the terms of another edge."""
+        self.images += others.images
+        self.phases += others.phases
+
+    def sum(self) -> tf.Tensor:
+        """Returns the sum, (batch, height, width, channels)."""
+        return tf.add_n(self.images + ([join_phases(tf.add_n(self.phases))] if self.phases else []))
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -50,13 +69,23 @@ class MixedOp(keras.layers.Layer):
         Returns:
             A list of one tensor an edge, (batch, ceil(height / stride), ceil(width / stride), channels).
         """
-        scales = self._scales(weights, channels=inputs.shape[-1])
-        activated = tf.nn.relu(inputs)
-        outputs = [
-            candidate(inputs, scales=[row[column] for row in scales], activated=activated, training=training)
-            for column, candidate in enumerate(self.candidates)
-        ]
-        return [tf.add_n(list(terms)) for terms in zip(*outputs, strict=True)]
+        return [terms.sum() for terms in self.terms(SourceState(inputs, training), weights)]
+
+    def terms(self, state: SourceState, weights: tf.Tensor) -> list[Terms]:
+        """Returns what `call` sums, edge by edge, so that a node can sum the terms of all its edges at once.
+
+        Args:
+            state: The state that the edges leave.
+            weights: Mixing weights, (edges, operations).
+        """
+        scales = self._scales(weights, channels=state.tensor.shape[-1])
+        edges = [Terms() for _ in range(self.edges)]
+        for column, candidate in enumerate(self.candidates):
+            outputs = candidate.compute(state, [row[column] for row in scales])
+            in_phases = candidate.stays_in_phases(state)
+            for terms, output in zip(edges, outputs, strict=True):
+                (terms.phases if in_phases else terms.images).append(output)
+        return edges
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
         """Returns the shape of each edge's output."""

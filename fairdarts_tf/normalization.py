@@ -7,8 +7,12 @@ one. The fused operation has no float64 version; there the same formula is writt
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import keras
 import tensorflow as tf
+
+Normalization = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, float], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 EPSILON = 1e-5
 MOMENTUM = 0.9
@@ -66,28 +70,41 @@ class BatchNormalization(keras.layers.Layer):
         Returns:
             `rows` tensors like the inputs.
         """
-        dtype = self._statistics_dtype()
-        ones = tf.ones([inputs[0].shape[-1]], dtype)
-        gammas = tf.unstack(tf.convert_to_tensor(self.gamma)) if self.affine else [ones] * self.rows
-        betas = tf.unstack(tf.convert_to_tensor(self.beta)) if self.affine else [ones * 0] * self.rows
-        if scales is not None:
-            scales = [tf.cast(scale, dtype) for scale in scales]
-            gammas = [gamma * scale for gamma, scale in zip(gammas, scales, strict=True)] if self.affine else scales
-            betas = [beta * scale for beta, scale in zip(betas, scales, strict=True)] if self.affine else betas
-        if not training:
-            means = tf.unstack(tf.convert_to_tensor(self.moving_mean))
-            variances = tf.unstack(tf.convert_to_tensor(self.moving_variance))
-            return [
-                self._normalize(x, gamma, beta, mean, variance)
-                for x, gamma, beta, mean, variance in zip(inputs, gammas, betas, means, variances, strict=True)
-            ]
-        outputs, means, variances = zip(
-            *[self._normalize_batch(x, gamma, beta) for x, gamma, beta in zip(inputs, gammas, betas, strict=True)],
+        if training:
+            return self.normalize_batches(inputs, [self._normalize_batch] * self.rows, scales)
+        means = tf.unstack(tf.convert_to_tensor(self.moving_mean))
+        variances = tf.unstack(tf.convert_to_tensor(self.moving_variance))
+        return [
+            self._normalize(x, gamma, beta, mean, variance)
+            for x, (gamma, beta), mean, variance in zip(
+                inputs, self._gammas_and_betas(scales), means, variances, strict=True
+            )
+        ]
+
+    def normalize_batches(
+        self, inputs: list[tf.Tensor], computations: Sequence[Normalization], scales: list[tf.Tensor] | None = None
+    ) -> list[tf.Tensor]:
+        """Normalises by the batch's statistics as a part of a longer computation, and updates the running ones.
+
+        Args:
+            inputs: `rows` tensors (batch, height, width, channels).
+            computations: For each, a function of the tensor, gamma, beta and epsilon that returns a result, the batch's
+                mean and its unbiased variance.
+            scales: As in `call`.
+
+        Returns:
+            The `rows` results.
+        """
+        results, means, variances = zip(
+            *[
+                compute(x, gamma, beta, self.epsilon)
+                for compute, x, (gamma, beta) in zip(computations, inputs, self._gammas_and_betas(scales), strict=True)
+            ],
             strict=True,
         )
         self._update(self.moving_mean, means)
         self._update(self.moving_variance, variances)
-        return list(outputs)
+        return list(results)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:
         """Returns the shapes of the inputs."""
@@ -101,6 +118,19 @@ class BatchNormalization(keras.layers.Layer):
             "momentum": self.momentum,
             "epsilon": self.epsilon,
         }
+
+    def _gammas_and_betas(self, scales: list[tf.Tensor] | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Returns what each row's normalised values are multiplied by, and what is added."""
+        dtype, channels = self._statistics_dtype(), self.moving_mean.shape[-1]
+        zeros = tf.zeros([channels], dtype)
+        if not self.affine:
+            ones = [tf.ones([channels], dtype)] * self.rows
+            return [(tf.cast(scale, dtype), zeros) for scale in scales or ones]
+        gammas, betas = (tf.unstack(tf.convert_to_tensor(weights)) for weights in (self.gamma, self.beta))
+        if scales is None:
+            return list(zip(gammas, betas, strict=True))
+        factors = [tf.cast(scale, dtype) for scale in scales]
+        return [(g * factor, b * factor) for g, b, factor in zip(gammas, betas, factors, strict=True)]
 
     def _statistics_dtype(self) -> str:
         """Statistics and affine weights never fall below float32, whatever the layer computes in."""
@@ -130,17 +160,17 @@ class BatchNormalization(keras.layers.Layer):
         ).y
 
     def _normalize_batch(
-        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the normalised tensor, the batch's mean and its unbiased variance."""
         if x.dtype == tf.float64:
             mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
             count = tf.cast(tf.size(x) / tf.size(mean), tf.float64)
             unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
-            return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), mean, unbiased
+            return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon), mean, unbiased
         empty = tf.zeros([0], tf.float32)
         result = tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=gamma, offset=beta, mean=empty, variance=empty, epsilon=self.epsilon, is_training=True
+            x=x, scale=gamma, offset=beta, mean=empty, variance=empty, epsilon=epsilon, is_training=True
         )
         return result.y, result.batch_mean, result.batch_variance
 

@@ -10,15 +10,17 @@ Sources: DARTS (Liu et al., ICLR 2019) and FairDARTS (Chu et al., ECCV 2020) wit
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from fairdarts_tf import convolutions
+from fairdarts_tf import convolutions, separable_gradient
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.initializers import FanInUniform
 from fairdarts_tf.normalization import BatchNormalization
+from fairdarts_tf.source_state import SourceState, join_phases
 
 
 class Operation(keras.layers.Layer):
@@ -33,7 +35,6 @@ class Operation(keras.layers.Layer):
     Call arguments:
         inputs: The state, (batch, height, width, channels).
         scales: One (channels,) vector an edge that multiplies the edge's output, or None for 1.
-        activated: ReLU of ``inputs``, where the caller has it already.
         training: Whether BatchNorm uses the batch's statistics.
 
     Returns:
@@ -49,6 +50,22 @@ class Operation(keras.layers.Layer):
         self.edges = edges
         self.stride = stride
         self.affine = affine
+
+    def call(
+        self, inputs: tf.Tensor, scales: list[tf.Tensor] | None = None, training: bool | None = None
+    ) -> list[tf.Tensor]:
+        """Returns one tensor for each edge."""
+        state = SourceState(inputs, training)
+        outputs = self.compute(state, scales)
+        return [join_phases(phases) for phases in outputs] if self.stays_in_phases(state) else outputs
+
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+        """Returns one tensor for each edge, as `call` does, from what the operations of the state share."""
+        raise NotImplementedError
+
+    def stays_in_phases(self, state: SourceState) -> bool:
+        """Returns whether `compute` returns the phases of each edge's output, for the caller to sum and to join."""
+        return False
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
         """Returns the shape of each edge's output."""
@@ -72,15 +89,9 @@ class Operation(keras.layers.Layer):
 class Zero(Operation):
     """``none``: no connection. DARTS lets it win probability; no genotype contains it."""
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Returns zeros for each edge."""
-        return [tf.zeros_like(inputs[:, :: self.stride, :: self.stride])] * self.edges
+        return [tf.zeros_like(state.tensor[:, :: self.stride, :: self.stride])] * self.edges
 
 
 class Pooling(Operation):
@@ -104,17 +115,11 @@ class Pooling(Operation):
         if self.normalize:
             self.normalization = self._normalization("normalization", input_shape[-1])
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Pools once, then normalises and scales for each edge."""
-        pooled = [_POOLS[self.kind](inputs, self.stride)] * self.edges
+        pooled = [_POOLS[self.kind](state.tensor, self.stride)] * self.edges
         if self.normalize:
-            return self.normalization(pooled, scales=scales, training=training)
+            return self.normalization.call(pooled, scales=scales, training=state.training)
         return _multiply(pooled, scales)
 
     def get_config(self) -> dict[str, object]:
@@ -144,26 +149,21 @@ class FactorizedReduce(Operation):
         self.kernel_2 = self._kernels("kernel_2", (1, 1, channels, filters - filters // 2), fan_in=channels)
         self.normalization = self._normalization("normalization", filters)
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Returns one reduced tensor for each edge."""
-        activated = tf.nn.relu(inputs) if activated is None else activated
-        # An odd side has no last pixel in the shifted image: a zero stands for it.
-        margins = [[0, side % 2] for side in activated.shape[1:3]]
-        even = activated[:, ::2, ::2]
-        odd = tf.pad(activated, [[0, 0], *margins, [0, 0]])[:, 1::2, 1::2]
         outputs = [
-            tf.concat([convolutions.pointwise(even, kernel_1), convolutions.pointwise(odd, kernel_2)], axis=-1)
+            tf.concat(
+                [
+                    convolutions.pointwise(state.even_pixels, kernel_1),
+                    convolutions.pointwise(state.odd_pixels, kernel_2),
+                ],
+                axis=-1,
+            )
             for kernel_1, kernel_2 in zip(
-                _rows(self.kernel_1, inputs.dtype), _rows(self.kernel_2, inputs.dtype), strict=True
+                _rows(self.kernel_1, state.tensor.dtype), _rows(self.kernel_2, state.tensor.dtype), strict=True
             )
         ]
-        return self.normalization(outputs, scales=scales, training=training)
+        return self.normalization.call(outputs, scales=scales, training=state.training)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
         """Returns the shape of each edge's output."""
@@ -177,15 +177,9 @@ class FactorizedReduce(Operation):
 class Identity(Operation):
     """``skip_connect`` at stride 1: the input itself."""
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Returns the input, scaled, for each edge."""
-        return _multiply([inputs] * self.edges, scales)
+        return _multiply([state.tensor] * self.edges, scales)
 
 
 class SeparableConvolution(Operation):
@@ -210,29 +204,25 @@ class SeparableConvolution(Operation):
         self.pointwise_2 = self._kernels("pointwise_2", (1, 1, channels, channels), fan_in=channels)
         self.normalization_2 = self._normalization("normalization_2", channels)
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
-        activated = tf.nn.relu(inputs) if activated is None else activated
-        outputs = [
-            convolutions.pointwise(convolutions.depthwise(activated, depthwise, self.stride), pointwise)
-            for depthwise, pointwise in zip(
-                _rows(self.depthwise_1, inputs.dtype), _rows(self.pointwise_1, inputs.dtype), strict=True
-            )
-        ]
-        outputs = self.normalization_1(outputs, training=training)
-        outputs = [
-            convolutions.pointwise(convolutions.depthwise(tf.nn.relu(x), depthwise), pointwise)
-            for x, depthwise, pointwise in zip(
-                outputs, _rows(self.depthwise_2, inputs.dtype), _rows(self.pointwise_2, inputs.dtype), strict=True
-            )
-        ]
-        return self.normalization_2(outputs, scales=scales, training=training)
+        outputs = _separable(state, state.activated, self.depthwise_1, self.pointwise_1, self.stride)
+        dtype = state.tensor.dtype
+        kernels = zip(_rows(self.depthwise_2, dtype), _rows(self.pointwise_2, dtype), strict=True)
+        if state.recomputes:
+            chains = [
+                functools.partial(separable_gradient.normalized_separable, depthwise=depthwise, pointwise=pointwise)
+                for depthwise, pointwise in kernels
+            ]
+            outputs = self.normalization_1.normalize_batches(outputs, chains)
+        else:
+            outputs = [
+                convolutions.pointwise(convolutions.depthwise(tf.nn.relu(x), depthwise), pointwise)
+                for x, (depthwise, pointwise) in zip(
+                    self.normalization_1.call(outputs, training=state.training), kernels, strict=True
+                )
+            ]
+        return self.normalization_2.call(outputs, scales=scales, training=state.training)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""
@@ -258,22 +248,19 @@ class DilatedConvolution(Operation):
         self.pointwise = self._kernels("pointwise", (1, 1, channels, channels), fan_in=channels)
         self.normalization = self._normalization("normalization", channels)
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
-        activated = tf.nn.relu(inputs) if activated is None else activated
-        outputs = [
-            convolutions.pointwise(convolutions.depthwise(activated, depthwise, self.stride, dilation=2), pointwise)
-            for depthwise, pointwise in zip(
-                _rows(self.depthwise, inputs.dtype), _rows(self.pointwise, inputs.dtype), strict=True
-            )
-        ]
-        return self.normalization(outputs, scales=scales, training=training)
+        images, dilation = state.activated, 2
+        if self.stride == 2:
+            images, dilation = state.even_pixels, 1
+        elif self.stays_in_phases(state):
+            images, dilation = state.phases, 1
+        outputs = _separable(state, images, self.depthwise, self.pointwise, dilation=dilation)
+        return self.normalization.call(outputs, scales=scales, training=state.training)
+
+    def stays_in_phases(self, state: SourceState) -> bool:
+        """Returns whether the state's phases can be convolved in place of its pixels."""
+        return self.stride == 1 and state.dilates_in_phases
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""
@@ -290,24 +277,17 @@ class FactorizedConvolution(Operation):
         self.kernel_7x1 = self._kernels("kernel_7x1", (7, 1, channels, channels), fan_in=7 * channels)
         self.normalization = self._normalization("normalization", channels)
 
-    def call(
-        self,
-        inputs: tf.Tensor,
-        scales: list[tf.Tensor] | None = None,
-        activated: tf.Tensor | None = None,
-        training: bool | None = None,
-    ) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
-        activated = tf.nn.relu(inputs) if activated is None else activated
         outputs = [
             convolutions.convolution(
-                convolutions.convolution(activated, kernel_1x7, (1, self.stride)), kernel_7x1, (self.stride, 1)
+                convolutions.convolution(state.activated, kernel_1x7, (1, self.stride)), kernel_7x1, (self.stride, 1)
             )
             for kernel_1x7, kernel_7x1 in zip(
-                _rows(self.kernel_1x7, inputs.dtype), _rows(self.kernel_7x1, inputs.dtype), strict=True
+                _rows(self.kernel_1x7, state.tensor.dtype), _rows(self.kernel_7x1, state.tensor.dtype), strict=True
             )
         ]
-        return self.normalization(outputs, scales=scales, training=training)
+        return self.normalization.call(outputs, scales=scales, training=state.training)
 
 
 def skip_connect(stride: int = 1, **kwargs: object) -> Operation:
@@ -362,6 +342,24 @@ for _layer in (
 def _rows(kernels: keras.Variable, dtype: tf.DType) -> list[tf.Tensor]:
     """Returns one kernel an edge, in the dtype of the images; the variable is read once."""
     return tf.unstack(tf.cast(tf.convert_to_tensor(kernels), dtype))
+
+
+def _separable(
+    state: SourceState,
+    images: tf.Tensor,
+    depthwise: keras.Variable,
+    pointwise: keras.Variable,
+    stride: int = 1,
+    dilation: int = 1,
+) -> list[tf.Tensor]:
+    """Returns the depthwise and then pointwise convolution of the images for each edge."""
+    kernels = _rows(depthwise, images.dtype), _rows(pointwise, images.dtype)
+    if state.recomputes and dilation == 1:
+        return separable_gradient.separable(images, *kernels, stride)
+    return [
+        convolutions.pointwise(convolutions.depthwise(images, of_depth, stride, dilation), of_point)
+        for of_depth, of_point in zip(*kernels, strict=True)
+    ]
 
 
 def _multiply(tensors: list[tf.Tensor], scales: list[tf.Tensor] | None) -> list[tf.Tensor]:

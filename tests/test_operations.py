@@ -12,6 +12,7 @@ from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import ALL_OPERATIONS
 from fairdarts_tf.normalization import BatchNormalization
 from fairdarts_tf.operations import OPERATIONS, FactorizedReduce, Operation, Pooling, operation
+from fairdarts_tf.source_state import SourceState, join_phases
 
 CASES = [((8, 8), 6, 1), ((7, 5), 6, 3), ((8, 5), 1, 3), ((5, 5), 1, 1)]
 every_operation = pytest.mark.parametrize("name", OPERATIONS)
@@ -173,13 +174,21 @@ def test_scales_multiply_and_have_the_gradient_of_a_product(name, stride, affine
         np.testing.assert_allclose(gradient, (value * u).numpy().sum((0, 1, 2)), rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize("training", [False, True])
 @every_stride
 @every_operation
-def test_takes_the_activated_state_from_the_caller(name, stride):
+def test_shares_a_state_with_others(name, stride, training):
+    """What one operation leaves in a shared state is what the next would have computed."""
     x = tf.constant(images())
+    state = SourceState(x, training)
+    for other in OPERATIONS:
+        randomized(other, x, edges=1, stride=stride).compute(state)
     layer = randomized(name, x, edges=2, stride=stride)
-    for found, expected in zip(layer(x, activated=tf.nn.relu(x)), layer(x), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    found = layer.compute(state)
+    if layer.stays_in_phases(state):
+        found = [join_phases(phases) for phases in found]
+    for one, expected in zip(found, layer(x, training=training), strict=True):
+        np.testing.assert_array_equal(one, expected)
 
 
 @every_operation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from fairdarts_tf.devices import configure_runtime
 from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.export.images import ImageSource
 from fairdarts_tf.export.network import Progress, export_network
@@ -53,6 +54,7 @@ def export_run(
     """
     if images < 1:
         raise ConfigurationError(f"--images is {images}, but at least 1 is needed to verify what is written.")
+    configure_runtime()
     calibrated = any(file.quantization == "int8" for file in plan_files(formats, quantizations))
     found = load_run(workdir, weights, data_dir)
     source = ImageSource.of_run(workdir, found, dataset, data_dir)
