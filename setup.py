@@ -41,6 +41,7 @@ setup(
     entry_points={
         "console_scripts": [
             "fairdarts-animate = fairdarts_tf.cli.animate:run",
+            "fairdarts-benchmark = fairdarts_tf.cli.benchmark:run",
             "fairdarts-derive = fairdarts_tf.cli.derive:run",
             "fairdarts-evaluate = fairdarts_tf.cli.evaluate:run",
             "fairdarts-export = fairdarts_tf.cli.export:run",

@@ -26,6 +26,7 @@ COMMANDS = [
     "profile",
     "export",
     "import_checkpoint",
+    "benchmark",
 ]
 SCRIPTS = [*COMMANDS, "test"]
 ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX", "COLAB_RELEASE_TAG")

@@ -1,0 +1,1 @@
+"""What fairdarts_tf is measured against."""

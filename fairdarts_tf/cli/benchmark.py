@@ -1,0 +1,69 @@
+"""The command ``benchmark``: time, start-up and memory on this machine, beside PyTorch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from absl import flags
+
+from fairdarts_tf.benchmarking.multiply_adds import COUNTED
+from fairdarts_tf.benchmarking.run import run_benchmark
+from fairdarts_tf.benchmarking.settings import BenchmarkSettings
+from fairdarts_tf.benchmarking.tables import MEASURED, benchmark_text
+from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.settings_flags import define_flags, read_settings
+
+COMMAND = Command(
+    "benchmark",
+    f"""Measures a search, a training or an inference on this machine, beside the same in plain PyTorch.
+
+Measured: {MEASURED}
+Counted: {COUNTED}""",
+)
+
+_SUBJECTS = {
+    "size": ("genotype", "init_channels", "layers", "batch_size", "image_size"),
+    "measurement": ("rounds", "steps", "starts", "halves"),
+}
+
+define_flags(BenchmarkSettings, _SUBJECTS, "what is measured", COMMAND.flags)
+flags.DEFINE_enum(
+    "format",
+    "table",
+    ["table", "json"],
+    "Tables for people, or JSON.",
+    flag_values=COMMAND.flags,
+    module_name="output",
+)
+
+
+def main() -> None:
+    """Prints what was measured.
+
+    Raises:
+        FairDartsError: When a flag is unfit, a peer is not installed, or a program cannot be measured.
+        OSError: When no process can be started.
+    """
+    settings = read_settings(BenchmarkSettings, COMMAND.flags, None)
+    result = run_benchmark(settings, say=lambda text: print(text, file=sys.stderr, flush=True))
+    if COMMAND.flags.format == "table":
+        print(benchmark_text(settings, result))
+        return
+    document = {
+        "settings": dataclasses.asdict(settings),
+        **dataclasses.asdict(result),
+        "measured": MEASURED,
+        "counted": COUNTED,
+    }
+    print(json.dumps(document, indent=2))
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+if __name__ == "__main__":
+    run()
