@@ -80,8 +80,8 @@ class MixedOp(keras.layers.Layer):
         """
         scales = self._scales(weights, channels=state.tensor.shape[-1])
         edges = [Terms() for _ in range(self.edges)]
-        for column, candidate in enumerate(self.candidates):
-            outputs = candidate.compute(state, [row[column] for row in scales])
+        for candidate, scale in zip(self.candidates, scales, strict=True):
+            outputs = candidate.compute(state, scale)
             in_phases = candidate.stays_in_phases(state)
             for terms, output in zip(edges, outputs, strict=True):
                 (terms.phases if in_phases else terms.images).append(output)
@@ -95,8 +95,8 @@ class MixedOp(keras.layers.Layer):
         """Returns the arguments that rebuild this layer."""
         return super().get_config() | {"operations": self.operations, "edges": self.edges, "stride": self.stride}
 
-    def _scales(self, weights: tf.Tensor, channels: int) -> list[list[tf.Tensor]]:
-        """Returns a (channels,) vector for each edge and operation, cut from one table."""
+    def _scales(self, weights: tf.Tensor, channels: int) -> list[tf.Tensor]:
+        """Returns, for each operation, its weight on each edge as a scale of every channel: (edges, channels)."""
         shape = [self.edges, len(self.operations), channels]
         table = tf.broadcast_to(tf.convert_to_tensor(weights)[..., tf.newaxis], shape)
-        return [tf.unstack(row) for row in tf.unstack(table)]
+        return tf.unstack(table, axis=1)

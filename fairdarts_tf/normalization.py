@@ -7,12 +7,10 @@ one. The fused operation has no float64 version; there the same formula is writt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import keras
 import tensorflow as tf
 
-Normalization = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, float], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+from fairdarts_tf.separable_chain import Statistics, normalized
 
 EPSILON = 1e-5
 MOMENTUM = 0.9
@@ -57,54 +55,47 @@ class BatchNormalization(keras.layers.Layer):
             self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", dtype=dtype, autocast=False)
 
     def call(
-        self, inputs: list[tf.Tensor], scales: list[tf.Tensor] | None = None, training: bool | None = None
+        self, inputs: list[tf.Tensor], scales: tf.Tensor | None = None, training: bool | None = None
     ) -> list[tf.Tensor]:
         """Normalises each tensor by the statistics of its row.
 
         Args:
             inputs: `rows` tensors (batch, height, width, channels).
-            scales: One (channels,) vector a tensor that multiplies the normalised values, or None for 1. A mixed
-                operation passes its mixing weights here: the product then costs nothing, nor does its gradient.
+            scales: (rows, channels), multiplies the normalised values; None for 1. A mixed operation passes its mixing
+                weights here: the product then costs nothing, nor does its gradient.
             training: Whether to use the batch's statistics and to update the running ones.
 
         Returns:
             `rows` tensors like the inputs.
         """
+        gamma, beta = self.gamma_and_beta(scales)
+        if training and inputs[0].dtype != tf.float64:
+            outputs, statistics = normalized(inputs, gamma, beta, self.epsilon)
+            self.update(statistics)
+            return list(outputs)
+        rows = zip(inputs, tf.unstack(gamma), tf.unstack(beta), strict=True)
         if training:
-            return self.normalize_batches(inputs, [self._normalize_batch] * self.rows, scales)
-        means = tf.unstack(tf.convert_to_tensor(self.moving_mean))
-        variances = tf.unstack(tf.convert_to_tensor(self.moving_variance))
-        return [
-            self._normalize(x, gamma, beta, mean, variance)
-            for x, (gamma, beta), mean, variance in zip(
-                inputs, self._gammas_and_betas(scales), means, variances, strict=True
-            )
-        ]
+            outputs, means, variances = zip(*[self._normalize_batch(*row) for row in rows], strict=True)
+            self.update(Statistics(means, variances))
+            return list(outputs)
+        means, variances = (tf.unstack(tf.convert_to_tensor(s)) for s in (self.moving_mean, self.moving_variance))
+        statistics = zip(means, variances, strict=True)
+        return [self._normalize(*row, *known) for row, known in zip(rows, statistics, strict=True)]
 
-    def normalize_batches(
-        self, inputs: list[tf.Tensor], computations: Sequence[Normalization], scales: list[tf.Tensor] | None = None
-    ) -> list[tf.Tensor]:
-        """Normalises by the batch's statistics as a part of a longer computation, and updates the running ones.
+    def gamma_and_beta(self, scales: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what the normalised values are multiplied by, and what is added: each (rows, channels)."""
+        dtype, shape = self._statistics_dtype(), self.moving_mean.shape
+        scales = None if scales is None else tf.cast(tf.convert_to_tensor(scales), dtype)
+        if not self.affine:
+            return tf.ones(shape, dtype) if scales is None else scales, tf.zeros(shape, dtype)
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        return (gamma, beta) if scales is None else (gamma * scales, beta * scales)
 
-        Args:
-            inputs: `rows` tensors (batch, height, width, channels).
-            computations: For each, a function of the tensor, gamma, beta and epsilon that returns a result, the batch's
-                mean and its unbiased variance.
-            scales: As in `call`.
-
-        Returns:
-            The `rows` results.
-        """
-        results, means, variances = zip(
-            *[
-                compute(x, gamma, beta, self.epsilon)
-                for compute, x, (gamma, beta) in zip(computations, inputs, self._gammas_and_betas(scales), strict=True)
-            ],
-            strict=True,
-        )
-        self._update(self.moving_mean, means)
-        self._update(self.moving_variance, variances)
-        return list(results)
+    def update(self, statistics: Statistics) -> None:
+        """Moves the running statistics towards those of a batch."""
+        for running, batch in ((self.moving_mean, statistics.means), (self.moving_variance, statistics.variances)):
+            old = tf.convert_to_tensor(running)
+            running.assign(old + (tf.stack(batch) - old) * (1.0 - self.momentum))
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:
         """Returns the shapes of the inputs."""
@@ -118,19 +109,6 @@ class BatchNormalization(keras.layers.Layer):
             "momentum": self.momentum,
             "epsilon": self.epsilon,
         }
-
-    def _gammas_and_betas(self, scales: list[tf.Tensor] | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """Returns what each row's normalised values are multiplied by, and what is added."""
-        dtype, channels = self._statistics_dtype(), self.moving_mean.shape[-1]
-        zeros = tf.zeros([channels], dtype)
-        if not self.affine:
-            ones = [tf.ones([channels], dtype)] * self.rows
-            return [(tf.cast(scale, dtype), zeros) for scale in scales or ones]
-        gammas, betas = (tf.unstack(tf.convert_to_tensor(weights)) for weights in (self.gamma, self.beta))
-        if scales is None:
-            return list(zip(gammas, betas, strict=True))
-        factors = [tf.cast(scale, dtype) for scale in scales]
-        return [(g * factor, b * factor) for g, b, factor in zip(gammas, betas, factors, strict=True)]
 
     def _statistics_dtype(self) -> str:
         """Statistics and affine weights never fall below float32, whatever the layer computes in."""
@@ -160,23 +138,13 @@ class BatchNormalization(keras.layers.Layer):
         ).y
 
     def _normalize_batch(
-        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
+        self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the normalised tensor, the batch's mean and its unbiased variance."""
-        if x.dtype == tf.float64:
-            mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
-            count = tf.cast(tf.size(x) / tf.size(mean), tf.float64)
-            unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
-            return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon), mean, unbiased
-        empty = tf.zeros([0], tf.float32)
-        result = tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=gamma, offset=beta, mean=empty, variance=empty, epsilon=epsilon, is_training=True
-        )
-        return result.y, result.batch_mean, result.batch_variance
-
-    def _update(self, statistic: keras.Variable, batch_values: tuple[tf.Tensor, ...]) -> None:
-        old = tf.convert_to_tensor(statistic)
-        statistic.assign(old + (tf.stack(batch_values) - old) * (1.0 - self.momentum))
+        """Returns the normalised tensor, the batch's mean and its unbiased variance, in float64."""
+        mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+        count = tf.cast(tf.size(x) / tf.size(mean), tf.float64)
+        unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), mean, unbiased
 
 
 keras.saving.register_keras_serializable("fairdarts_tf")(BatchNormalization)

@@ -10,16 +10,16 @@ Sources: DARTS (Liu et al., ICLR 2019) and FairDARTS (Chu et al., ECCV 2020) wit
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
-from fairdarts_tf import convolutions, separable_gradient
+from fairdarts_tf import convolutions
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.initializers import FanInUniform
 from fairdarts_tf.normalization import BatchNormalization
+from fairdarts_tf.separable_chain import Stage, separable_chain
 from fairdarts_tf.source_state import SourceState, join_phases
 
 
@@ -34,7 +34,7 @@ class Operation(keras.layers.Layer):
 
     Call arguments:
         inputs: The state, (batch, height, width, channels).
-        scales: One (channels,) vector an edge that multiplies the edge's output, or None for 1.
+        scales: (edges, channels), multiplies the edges' outputs; None for 1.
         training: Whether BatchNorm uses the batch's statistics.
 
     Returns:
@@ -51,15 +51,13 @@ class Operation(keras.layers.Layer):
         self.stride = stride
         self.affine = affine
 
-    def call(
-        self, inputs: tf.Tensor, scales: list[tf.Tensor] | None = None, training: bool | None = None
-    ) -> list[tf.Tensor]:
+    def call(self, inputs: tf.Tensor, scales: tf.Tensor | None = None, training: bool | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
         state = SourceState(inputs, training)
         outputs = self.compute(state, scales)
         return [join_phases(phases) for phases in outputs] if self.stays_in_phases(state) else outputs
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge, as `call` does, from what the operations of the state share."""
         raise NotImplementedError
 
@@ -89,7 +87,7 @@ class Operation(keras.layers.Layer):
 class Zero(Operation):
     """``none``: no connection. DARTS lets it win probability; no genotype contains it."""
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns zeros for each edge."""
         return [tf.zeros_like(state.tensor[:, :: self.stride, :: self.stride])] * self.edges
 
@@ -115,7 +113,7 @@ class Pooling(Operation):
         if self.normalize:
             self.normalization = self._normalization("normalization", input_shape[-1])
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Pools once, then normalises and scales for each edge."""
         pooled = [_POOLS[self.kind](state.tensor, self.stride)] * self.edges
         if self.normalize:
@@ -149,7 +147,7 @@ class FactorizedReduce(Operation):
         self.kernel_2 = self._kernels("kernel_2", (1, 1, channels, filters - filters // 2), fan_in=channels)
         self.normalization = self._normalization("normalization", filters)
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns one reduced tensor for each edge."""
         outputs = [
             tf.concat(
@@ -177,7 +175,7 @@ class FactorizedReduce(Operation):
 class Identity(Operation):
     """``skip_connect`` at stride 1: the input itself."""
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns the input, scaled, for each edge."""
         return _multiply([state.tensor] * self.edges, scales)
 
@@ -204,24 +202,15 @@ class SeparableConvolution(Operation):
         self.pointwise_2 = self._kernels("pointwise_2", (1, 1, channels, channels), fan_in=channels)
         self.normalization_2 = self._normalization("normalization_2", channels)
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
-        outputs = _separable(state, state.activated, self.depthwise_1, self.pointwise_1, self.stride)
-        dtype = state.tensor.dtype
-        kernels = zip(_rows(self.depthwise_2, dtype), _rows(self.pointwise_2, dtype), strict=True)
+        kernels = (self.depthwise_1, self.pointwise_1), (self.depthwise_2, self.pointwise_2)
+        normalizations = self.normalization_1, self.normalization_2
         if state.recomputes:
-            chains = [
-                functools.partial(separable_gradient.normalized_separable, depthwise=depthwise, pointwise=pointwise)
-                for depthwise, pointwise in kernels
-            ]
-            outputs = self.normalization_1.normalize_batches(outputs, chains)
-        else:
-            outputs = [
-                convolutions.pointwise(convolutions.depthwise(tf.nn.relu(x), depthwise), pointwise)
-                for x, (depthwise, pointwise) in zip(
-                    self.normalization_1.call(outputs, training=state.training), kernels, strict=True
-                )
-            ]
+            return _chain(state.activated, kernels, normalizations, scales, self.stride)
+        outputs = _separable([state.activated] * self.edges, *kernels[0], stride=self.stride)
+        outputs = self.normalization_1.call(outputs, training=state.training)
+        outputs = _separable([tf.nn.relu(x) for x in outputs], *kernels[1])
         return self.normalization_2.call(outputs, scales=scales, training=state.training)
 
     def get_config(self) -> dict[str, object]:
@@ -248,14 +237,16 @@ class DilatedConvolution(Operation):
         self.pointwise = self._kernels("pointwise", (1, 1, channels, channels), fan_in=channels)
         self.normalization = self._normalization("normalization", channels)
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
         images, dilation = state.activated, 2
         if self.stride == 2:
             images, dilation = state.even_pixels, 1
         elif self.stays_in_phases(state):
             images, dilation = state.phases, 1
-        outputs = _separable(state, images, self.depthwise, self.pointwise, dilation=dilation)
+        if state.recomputes and dilation == 1:
+            return _chain(images, [(self.depthwise, self.pointwise)], [self.normalization], scales)
+        outputs = _separable([images] * self.edges, self.depthwise, self.pointwise, dilation=dilation)
         return self.normalization.call(outputs, scales=scales, training=state.training)
 
     def stays_in_phases(self, state: SourceState) -> bool:
@@ -277,7 +268,7 @@ class FactorizedConvolution(Operation):
         self.kernel_7x1 = self._kernels("kernel_7x1", (7, 1, channels, channels), fan_in=7 * channels)
         self.normalization = self._normalization("normalization", channels)
 
-    def compute(self, state: SourceState, scales: list[tf.Tensor] | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
         outputs = [
             convolutions.convolution(
@@ -345,24 +336,40 @@ def _rows(kernels: keras.Variable, dtype: tf.DType) -> list[tf.Tensor]:
 
 
 def _separable(
-    state: SourceState,
-    images: tf.Tensor,
-    depthwise: keras.Variable,
-    pointwise: keras.Variable,
-    stride: int = 1,
-    dilation: int = 1,
+    images: list[tf.Tensor], depthwise: keras.Variable, pointwise: keras.Variable, stride: int = 1, dilation: int = 1
 ) -> list[tf.Tensor]:
-    """Returns the depthwise and then pointwise convolution of the images for each edge."""
-    kernels = _rows(depthwise, images.dtype), _rows(pointwise, images.dtype)
-    if state.recomputes and dilation == 1:
-        return separable_gradient.separable(images, *kernels, stride)
+    """Returns the depthwise and then pointwise convolution of each edge's images."""
+    dtype = images[0].dtype
     return [
-        convolutions.pointwise(convolutions.depthwise(images, of_depth, stride, dilation), of_point)
-        for of_depth, of_point in zip(*kernels, strict=True)
+        convolutions.pointwise(convolutions.depthwise(x, of_depth, stride, dilation), of_point)
+        for x, of_depth, of_point in zip(images, _rows(depthwise, dtype), _rows(pointwise, dtype), strict=True)
     ]
 
 
-def _multiply(tensors: list[tf.Tensor], scales: list[tf.Tensor] | None) -> list[tf.Tensor]:
+def _chain(
+    images: tf.Tensor,
+    kernels: Sequence[tuple[keras.Variable, keras.Variable]],
+    normalizations: Sequence[BatchNormalization],
+    scales: tf.Tensor | None,
+    stride: int = 1,
+) -> list[tf.Tensor]:
+    """Trains depthwise and pointwise convolutions, each followed by BatchNorm; the scales enter the last."""
+    last = normalizations[-1]
+    stages = [
+        Stage(
+            *(tf.cast(tf.convert_to_tensor(variable), images.dtype) for variable in pair),
+            *normalization.gamma_and_beta(scales if normalization is last else None),
+        )
+        for pair, normalization in zip(kernels, normalizations, strict=True)
+    ]
+    outputs, statistics = separable_chain(images, stages, stride, last.epsilon)
+    for normalization, batch in zip(normalizations, statistics, strict=True):
+        normalization.update(batch)
+    return list(outputs)
+
+
+def _multiply(tensors: list[tf.Tensor], scales: tf.Tensor | None) -> list[tf.Tensor]:
     if scales is None:
         return tensors
-    return [x * tf.cast(scale, x.dtype) for x, scale in zip(tensors, scales, strict=True)]
+    rows = tf.unstack(tf.cast(tf.convert_to_tensor(scales), tensors[0].dtype))
+    return [x * scale for x, scale in zip(tensors, rows, strict=True)]
