@@ -73,6 +73,9 @@ class BatchNormalization(keras.layers.Layer):
             outputs, statistics = normalized(inputs, gamma, beta, self.epsilon)
             self.update(statistics)
             return list(outputs)
+        shape = self.moving_mean.shape
+        gamma = tf.ones(shape, self._statistics_dtype()) if gamma is None else gamma
+        beta = tf.zeros(shape, self._statistics_dtype()) if beta is None else beta
         rows = zip(inputs, tf.unstack(gamma), tf.unstack(beta), strict=True)
         if training:
             outputs, means, variances = zip(*[self._normalize_batch(*row) for row in rows], strict=True)
@@ -82,12 +85,14 @@ class BatchNormalization(keras.layers.Layer):
         statistics = zip(means, variances, strict=True)
         return [self._normalize(*row, *known) for row, known in zip(rows, statistics, strict=True)]
 
-    def gamma_and_beta(self, scales: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns what the normalised values are multiplied by, and what is added: each (rows, channels)."""
-        dtype, shape = self._statistics_dtype(), self.moving_mean.shape
-        scales = None if scales is None else tf.cast(tf.convert_to_tensor(scales), dtype)
+    def gamma_and_beta(self, scales: tf.Tensor | None = None) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        """Returns what normalised values are multiplied by, or None for 1, and what is added, or None for 0.
+
+        Both are (rows, channels).
+        """
+        scales = None if scales is None else tf.cast(tf.convert_to_tensor(scales), self._statistics_dtype())
         if not self.affine:
-            return tf.ones(shape, dtype) if scales is None else scales, tf.zeros(shape, dtype)
+            return scales, None
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         return (gamma, beta) if scales is None else (gamma * scales, beta * scales)
 

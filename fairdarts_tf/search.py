@@ -17,6 +17,7 @@ from fairdarts_tf.losses import zero_one_loss
 from fairdarts_tf.model_state import optimizer_variables
 from fairdarts_tf.optimizers import ReferenceOptimizer
 from fairdarts_tf.relaxations import relaxation
+from fairdarts_tf.separable_chain import fixed_kernels
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
@@ -113,9 +114,10 @@ class Search(keras.Model):
         The parts of all replicas sum to the gradient of the whole batch.
         """
         images, labels = batch
-        return self._gradients(
-            images, labels, self._alpha_tables, "search", self.alpha_optimizer, penalty=self._penalty
-        )
+        with fixed_kernels():
+            return self._gradients(
+                images, labels, self._alpha_tables, "search", self.alpha_optimizer, penalty=self._penalty
+            )
 
     def weight_gradients(self, batch: Batch) -> list[tf.Tensor]:
         """Returns this replica's part of the gradients of the mean cross-entropy in the weights, to be applied."""

@@ -11,8 +11,10 @@ exact: the same operations on the same numbers.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -26,14 +28,14 @@ class Stage:
     Attributes:
         depthwise: (edges, side, side, channels, 1), side odd.
         pointwise: (edges, 1, 1, channels, filters).
-        gamma: (edges, filters).
-        beta: (edges, filters).
+        gamma: (edges, filters), or None for ones.
+        beta: (edges, filters), or None for zeros.
     """
 
     depthwise: tf.Tensor
     pointwise: tf.Tensor
-    gamma: tf.Tensor
-    beta: tf.Tensor
+    gamma: tf.Tensor | None = None
+    beta: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,80 +64,103 @@ def separable_chain(
     # Not results of `compute`: gradients in them would be made, of zeros, only to be ignored.
     statistics: list[Statistics] = []
 
+    wants_kernels = not _fixed_kernels.get()
+    weights, present = _split([getattr(stage, field) for stage in stages for field in _FIELDS])
+
     @tf.custom_gradient
     def compute(images: tf.Tensor, *weights: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tuple[tf.Tensor, ...]]]:
-        rows = [_Rows(*map(tf.unstack, weights[i : i + 4])) for i in range(0, len(weights), 4)]
+        every = _join([tf.unstack(weight) for weight in weights], present)
+        rows = [_Rows(*every[i : i + len(_FIELDS)]) for i in range(0, len(every), len(_FIELDS))]
         normalizations: list[list[_Normalization]] = []
-        inputs: list[tf.Tensor] = []
         for stage in rows:
-            if normalizations:
-                inputs = [tf.nn.relu(normalization.outputs) for normalization in normalizations[-1]]
-                convolved = [
-                    separable.convolve(x, [depthwise], [pointwise])[0]
-                    for x, depthwise, pointwise in zip(inputs, stage.depthwise, stage.pointwise, strict=True)
-                ]
-            else:
+            if not normalizations:
                 convolved = separable.convolve(images, stage.depthwise, stage.pointwise, stride)
+            else:
+                convolved = [
+                    separable.convolve(tf.nn.relu(before.outputs), [depthwise], [pointwise])[0]
+                    for before, depthwise, pointwise in zip(
+                        normalizations[-1], stage.depthwise, stage.pointwise, strict=True
+                    )
+                ]
             normalizations.append(_normalize(convolved, stage.gamma, stage.beta, epsilon))
             statistics.append(_statistics(normalizations[-1]))
 
-        def gradient(*upstreams: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            of_weights: list[tf.Tensor] = []
-            of_outputs: Sequence[tf.Tensor] = upstreams
+        def gradient(*upstreams: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+            of_weights: list[tf.Tensor | None] = []
             for index in reversed(range(len(rows))):
                 stage = rows[index]
-                of_convolved, of_gamma, of_beta = _unzip(
-                    normalization.gradients(upstream)
-                    for normalization, upstream in zip(normalizations[index], of_outputs, strict=True)
+                of_convolved, *of_norm = _gradients(normalizations[index], upstreams)
+                inputs = (
+                    [images] * len(of_convolved) if index == 0 else _repeat(normalizations[index - 1], of_convolved)
                 )
-                if index == 0:
-                    of_images, of_depthwise, of_pointwise = separable.gradients(
-                        images, stage.depthwise, stage.pointwise, stride, of_convolved
-                    )
-                else:
-                    of_outputs, of_depthwise, of_pointwise = _gradients_behind_relu(
-                        normalizations[index - 1], stage, of_convolved
-                    )
-                of_weights = [*map(tf.stack, (of_depthwise, of_pointwise, of_gamma, of_beta)), *of_weights]
-            return of_images, *of_weights
+                of_inputs, of_depthwise, of_pointwise = separable.gradients(
+                    inputs,
+                    stage.depthwise,
+                    stage.pointwise,
+                    1 if index else stride,
+                    of_convolved,
+                    of_kernels=wants_kernels,
+                )
+                of_kernels = (
+                    [separable.stack_taps(of_depthwise), tf.stack(of_pointwise)] if wants_kernels else [None, None]
+                )
+                of_weights = [*of_kernels, *map(tf.stack, of_norm), *of_weights]
+                if index:
+                    upstreams = [
+                        tf.raw_ops.ReluGrad(gradients=of_input, features=x)
+                        for of_input, x in zip(of_inputs, inputs, strict=True)
+                    ]
+            return of_inputs[0], *_split(of_weights, present)[0]
 
         return [normalization.outputs for normalization in normalizations[-1]], gradient
 
-    weights = [getattr(stage, field.name) for stage in stages for field in dataclasses.fields(Stage)]
     return compute(images, *weights), statistics
 
 
 def normalized(
-    inputs: Sequence[tf.Tensor], gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
+    inputs: Sequence[tf.Tensor], gamma: tf.Tensor | None, beta: tf.Tensor | None, epsilon: float
 ) -> tuple[list[tf.Tensor], Statistics]:
     """BatchNorm by the batch's statistics.
 
     Args:
         inputs: A tensor (batch, height, width, channels) for each edge; edges may share one. No float64.
-        gamma: (edges, channels).
-        beta: (edges, channels).
+        gamma: (edges, channels), or None for ones.
+        beta: (edges, channels), or None for zeros.
         epsilon: Added to the variance.
 
     Returns:
         A tensor like the inputs for each edge, and the statistics, which have no gradient.
     """
     statistics: list[Statistics] = []
+    weights, present = _split([gamma, beta])
 
     @tf.custom_gradient
-    def compute(gamma: tf.Tensor, beta: tf.Tensor, *inputs: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tuple]]:
-        normalizations = _normalize(inputs, tf.unstack(gamma), tf.unstack(beta), epsilon)
+    def compute(*tensors: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tuple[tf.Tensor, ...]]]:
+        rows = _join([tf.unstack(weight) for weight in tensors[: len(weights)]], present)
+        normalizations = _normalize(tensors[len(weights) :], *rows, epsilon)
         statistics.append(_statistics(normalizations))
 
         def gradient(*upstreams: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            of_inputs, of_gamma, of_beta = _unzip(
-                normalization.gradients(upstream)
-                for normalization, upstream in zip(normalizations, upstreams, strict=True)
-            )
-            return tf.stack(of_gamma), tf.stack(of_beta), *of_inputs
+            of_inputs, *of_norm = _gradients(normalizations, upstreams)
+            return *_split([tf.stack(rows) for rows in of_norm], present)[0], *of_inputs
 
         return [normalization.outputs for normalization in normalizations], gradient
 
-    return compute(gamma, beta, *inputs), statistics[0]
+    return compute(*weights, *inputs), statistics[0]
+
+
+@contextlib.contextmanager
+def fixed_kernels() -> Iterator[None]:
+    """Within, chains are built without gradients in their kernels, as for a step of the alphas: a shorter graph."""
+    token = _fixed_kernels.set(True)
+    try:
+        yield
+    finally:
+        _fixed_kernels.reset(token)
+
+
+_fixed_kernels: contextvars.ContextVar[bool] = contextvars.ContextVar("fixed_kernels", default=False)
+_FIELDS = tuple(field.name for field in dataclasses.fields(Stage))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +169,8 @@ class _Rows:
 
     depthwise: list[tf.Tensor]
     pointwise: list[tf.Tensor]
-    gamma: list[tf.Tensor]
-    beta: list[tf.Tensor]
+    gamma: list[tf.Tensor] | None
+    beta: list[tf.Tensor] | None
 
 
 class _Normalization:
@@ -188,34 +213,45 @@ class _Normalization:
 
 
 def _normalize(
-    inputs: Sequence[tf.Tensor], gamma: Sequence[tf.Tensor], beta: Sequence[tf.Tensor], epsilon: float
+    inputs: Sequence[tf.Tensor], gamma: Sequence[tf.Tensor] | None, beta: Sequence[tf.Tensor] | None, epsilon: float
 ) -> list[_Normalization]:
     """Normalises tensors of one shape; what is the same for all is computed once."""
-    count = tf.cast(tf.size(inputs[0]) // inputs[0].shape[-1], tf.float32)
+    shape = inputs[0].shape
+    count = shape[:-1].num_elements() or tf.cast(tf.size(inputs[0]) // shape[-1], tf.float32)
     shared = epsilon, tf.zeros([0]), (count - 1) / count
+    gamma = gamma or [tf.ones([shape[-1]])] * len(inputs)
+    beta = beta or [tf.zeros([shape[-1]])] * len(inputs)
     return [_Normalization(*row, *shared) for row in zip(inputs, gamma, beta, strict=True)]
 
 
-def _gradients_behind_relu(
-    normalizations: Sequence[_Normalization], stage: _Rows, upstreams: Sequence[tf.Tensor]
+def _gradients(
+    normalizations: Sequence[_Normalization], upstreams: Sequence[tf.Tensor]
 ) -> tuple[tuple[tf.Tensor, ...], ...]:
-    """Returns, for each edge, the gradients in the BatchNorm before a stage's ReLU, and in the stage's kernels."""
-    results = []
-    edges = zip(normalizations, stage.depthwise, stage.pointwise, upstreams, strict=True)
-    for normalization, depthwise, pointwise, upstream in edges:
+    """Returns the gradients in the inputs of all, in gamma and in beta."""
+    pairs = zip(normalizations, upstreams, strict=True)
+    return tuple(zip(*[normalization.gradients(upstream) for normalization, upstream in pairs], strict=True))
+
+
+def _repeat(normalizations: Sequence[_Normalization], upstreams: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns ReLU of the outputs, each computed again once the gradient that needs it is there."""
+    outputs = []
+    for normalization, upstream in zip(normalizations, upstreams, strict=True):
         with tf.control_dependencies([upstream]):
-            images = tf.nn.relu(normalization.repeat())
-        of_images, (of_depthwise,), (of_pointwise,) = separable.gradients(
-            images, [depthwise], [pointwise], 1, [upstream]
-        )
-        of_outputs = tf.raw_ops.ReluGrad(gradients=of_images, features=images)
-        results.append((of_outputs, of_depthwise, of_pointwise))
-    return _unzip(results)
+            outputs.append(tf.nn.relu(normalization.repeat()))
+    return outputs
 
 
 def _statistics(normalizations: Sequence[_Normalization]) -> Statistics:
     return Statistics([one.mean for one in normalizations], [one.variance for one in normalizations])
 
 
-def _unzip(rows: Iterable[tuple[tf.Tensor, ...]]) -> tuple[tuple[tf.Tensor, ...], ...]:
-    return tuple(zip(*rows, strict=True))
+def _split(values: Sequence[object], present: Sequence[bool] | None = None) -> tuple[list[object], list[bool]]:
+    """Leaves out what is None, or what is not present: a custom gradient takes tensors only."""
+    present = [value is not None for value in values] if present is None else present
+    return [value for value, there in zip(values, present, strict=True) if there], list(present)
+
+
+def _join(values: Sequence[object], present: Sequence[bool]) -> list[object]:
+    """Undoes `_split`."""
+    rest = iter(values)
+    return [next(rest) if there else None for there in present]

@@ -76,8 +76,12 @@ def counts_and_norm() -> Arrays:
         counts[self.moving_variance.path] = int(np.prod(inputs[0].shape[:3]))
         return original(self, inputs, **options)
 
-    BatchNormalization.call = counting
     training_batch, _ = next(iter(batches()))
+    BatchNormalization.call = counting
+    search.supernet(
+        training_batch[0], training=False
+    )  # every BatchNorm by itself; in training some are parts of chains
+    BatchNormalization.call = original
     norm = tf.linalg.global_norm(search.weight_gradients(training_batch))
     return {f"count/{path}": np.array(count) for path, count in counts.items()} | {"norm": norm.numpy()}
 
