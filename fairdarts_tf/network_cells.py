@@ -13,6 +13,7 @@ from fairdarts_tf.cells import ConvolutionBlock
 from fairdarts_tf.drop_path import DropPath
 from fairdarts_tf.genotypes import INPUTS, GenotypeItem, existing_nodes, reachable_items
 from fairdarts_tf.operations import FactorizedReduce, Identity, Operation, operation
+from fairdarts_tf.source_state import SourceState, join_phases
 
 DROP_PATHS = ("node", "operation")
 """Where drop path acts: on the sum of a node (FairDARTS) or on each operation but the identity (DARTS)."""
@@ -79,10 +80,11 @@ class NetworkCell(keras.layers.Layer):
     def call(self, older: tf.Tensor, newer: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the existing nodes, concatenated: (batch, height, width, nodes * filters)."""
         older = self.align_older(older, training=training)
-        states = {0: older[0] if self.reduces_older else older, 1: self.align_newer(newer, training=training)}
+        inputs = older[0] if self.reduces_older else older, self.align_newer(newer, training=training)
+        states = {number: SourceState(x, training) for number, x in enumerate(inputs)}
         for node in self.nodes:
-            states[node] = self._node(node, states, training)
-        return tf.concat([states[node] for node in self.nodes], axis=-1)
+            states[node] = SourceState(self._node(node, states, training), training)
+        return tf.concat([states[node].tensor for node in self.nodes], axis=-1)
 
     def compute_output_shape(
         self, older_shape: tuple[int | None, ...], newer_shape: tuple[int | None, ...]
@@ -100,12 +102,14 @@ class NetworkCell(keras.layers.Layer):
             "drop_path": self.drop_path,
         }
 
-    def _node(self, node: int, states: dict[int, tf.Tensor], training: bool | None) -> tf.Tensor:
+    def _node(self, node: int, states: dict[int, SourceState], training: bool | None) -> tf.Tensor:
         terms = []
         for number, (item, layer) in enumerate(zip(self.kept_items, self.operations, strict=True)):
             if item.to != node:
                 continue
-            (term,) = layer(states[item.source], training=training)
+            (term,) = layer.compute(states[item.source])
+            if layer.stays_in_phases(states[item.source]):
+                term = join_phases(term)
             if self.drop_path == "operation" and str(number) in self.drop_paths:
                 term = self.drop_paths[str(number)](term, training=training)
             terms.append(term)
