@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ MOST_SECONDS = 0.1
 MOST_SHARE = 0.03
 """Slower ones are drawn as often as this share of the search's seconds allows, and after the last epoch."""
 
-_DPI = 60
+_DPI = 100
 
 
 class TensorBoardLog:
@@ -37,6 +38,8 @@ class TensorBoardLog:
     The pictures are the cells, with each operation's mixing weight and smallest margin; heat maps of the alphas,
     sigmoid beside softmax; and, by epoch so far, losses, accuracies, mixing weights, dominant operations and skips.
 
+    Where Graphviz cannot be used, the cells are left out and a warning says so, once.
+
     Args:
         run: Whose ``tensorboard`` directory is written.
     """
@@ -44,6 +47,7 @@ class TensorBoardLog:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._pace = _Pace()
+        self._warned = False
 
     @functools.cached_property
     def _writer(self) -> tf.summary.SummaryWriter:
@@ -68,9 +72,27 @@ class TensorBoardLog:
                 tf.summary.histogram(f"mixing_weights/{kind}", table)
             if self._pace.is_due(float(row["seconds"])) or epoch == settings.epochs:
                 began = time.perf_counter()
-                _write_pictures(settings, recorder.history, mixing_weights, recorder.genotype)
+                _write_pictures(settings, recorder.history)
+                self._write_cells(settings, mixing_weights, recorder.genotype)
                 self._pace.spent(time.perf_counter() - began)
         self._writer.flush()
+
+    def _write_cells(
+        self, settings: SearchSettings, mixing_weights: Mapping[str, np.ndarray], genotype: Genotype | None
+    ) -> None:
+        from fairdarts_tf.report import cell_layout, cells
+        from fairdarts_tf.report.graphviz_layout import LayoutError
+
+        if genotype is None or self._warned:
+            return
+        rows = confidence(mixing_weights, settings.operations, settings.method, settings.threshold)
+        shown = cell_layout.with_all_nodes(genotype, settings.nodes)
+        try:
+            _write_picture("cells", cells.draw_genotype(shown, cell_layout.notes_of(rows)))
+        except LayoutError as error:
+            # A search is worth more than its pictures.
+            print(f"warning: {error}", file=sys.stderr)
+            self._warned = True
 
 
 class _Pace:
@@ -91,16 +113,10 @@ class _Pace:
         self._spent.append(seconds)
 
 
-def _write_pictures(
-    settings: SearchSettings, history: History, mixing_weights: Mapping[str, np.ndarray], genotype: Genotype | None
-) -> None:
-    from fairdarts_tf.report import cell_layout, cells, curves, heat_map
+def _write_pictures(settings: SearchSettings, history: History) -> None:
+    from fairdarts_tf.report import curves, heat_map
     from fairdarts_tf.report.run_flags import DerivationSettings
 
-    if genotype is not None:
-        rows = confidence(mixing_weights, settings.operations, settings.method, settings.threshold)
-        shown = cell_layout.with_all_nodes(genotype, settings.nodes)
-        _write_picture("cells", cells.draw_genotype(shown, cell_layout.notes_of(rows)))
     _write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.operations))
     columns = curves.columns_of(history.rows)
     derivation = DerivationSettings(settings.relaxation, settings.operations, settings.method, settings.threshold)

@@ -16,11 +16,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "fairdarts_tf.cli.report"]
 
 
-def command(*arguments: object, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+def command(*arguments: object, cwd: Path = PROJECT, path: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
-        env={"PYTHONPATH": str(PROJECT)},
+        env={"PYTHONPATH": f"{path}{os.pathsep}{PROJECT}"},
         capture_output=True,
         text=True,
         check=False,
@@ -64,6 +64,15 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], words: str)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("report: ") and result.stderr.count("\n") == 1
     assert words in result.stderr
+
+
+def test_without_graphviz_one_line_says_so(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", epochs=2, threshold=0.1)
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('libcdt.so.6: cannot open shared object file')\n")
+    result = command(f"--workdir={workdir}", path=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "libcdt.so.6" in result.stderr and "pip install" in result.stderr
+    assert not (workdir / "report.html").exists()
 
 
 def test_watching_ends_with_the_search(tmp_path: Path):

@@ -30,6 +30,14 @@ def test_compares_runs_of_different_shape(tmp_path: Path):
     assert "--batch_size" not in found.text
 
 
+def test_shows_the_cells_of_each_run(tmp_path: Path):
+    runs = [make_run(tmp_path / "one"), make_run(tmp_path / "none", threshold=1.0), make_run(tmp_path / "two", seed=1)]
+    found = compared(*runs)
+    assert sum(tag == "svg" for tag, _ in found.elements) == 2
+    assert found.text.count("There is no genotype.") == 1
+    assert set(json.loads(found.data)["figures"]) >= {"curve_normal_skips", "curve_reduce_skips"}
+
+
 def test_runs_of_one_name_are_told_apart(tmp_path: Path):
     for place in ("a", "b"):
         (tmp_path / place).mkdir()

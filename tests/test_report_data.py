@@ -65,10 +65,6 @@ def test_a_broken_file_is_named_and_the_rest_is_there(workdir: Path, name: str, 
     else:
         path.write_bytes(np.random.default_rng(0).bytes(500))
     run = read_run(workdir)
-    if name == "alphas.npz" or (name == "flags.txt" and harm in ("empty", "cut")):
-        # The history holds the last alphas too, and a flagfile may be short.
-        assert run.alphas["normal"].shape == (12, 14, 7)
-        return
     assert name in "\n".join(run.problems)
     assert run.epochs_done == 12 or (name, harm) == ("history.npz", "absent") or len(run.epochs) == 12
     assert len(run.alphas["normal"]) == (1 if name == "history.npz" else 12)

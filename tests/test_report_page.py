@@ -217,6 +217,26 @@ def test_a_failed_write_leaves_the_old_page(workdir: Path, monkeypatch: pytest.M
     assert not list(workdir.glob(".*"))
 
 
+@pytest.mark.parametrize(
+    ("threshold", "words"),
+    [
+        (0.85, "on from 0.85, off at 0.15 or below, and undecided between."),
+        (0.4, "on from 0.4, and off below."),
+    ],
+)
+def test_what_is_on_and_off_is_what_the_history_counts(tmp_path: Path, threshold: float, words: str):
+    workdir = make_run(tmp_path / "run", threshold=threshold)
+    assert words in rendered(workdir).text
+    undecided = read_run(workdir).columns["operations_undecided"]
+    assert bool(undecided.any()) == ("undecided" in words)
+
+
+def test_paths_and_lists_may_break_after_their_separators(workdir: Path):
+    change_flag(workdir, "data_dir", "/a<b/c,d")
+    text = page.render_report(read_run(workdir))
+    assert "/<wbr>a&lt;b/<wbr>c,<wbr>d" in text
+
+
 def test_needs_no_tensorflow():
     check = (
         "import sys, fairdarts_tf.cli.report; print(sorted({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from fairdarts_tf.derivation import derive
 from fairdarts_tf.errors import GenotypeError, RunError
 from fairdarts_tf.history import History
 from fairdarts_tf.relaxations import relaxation
+from fairdarts_tf.report import cell_layout
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.tensorboard_log import TensorBoardLog
@@ -91,6 +93,21 @@ def test_cells_may_change_their_size(tmp_path, unhurried):
     for strength in (0.55, 1.0):
         log(recorder.advance(strength), recorder)
     assert len(set(pictures(events(tmp_path), "cells").values())) == 2
+
+
+def test_without_graphviz_all_but_the_cells_is_there_and_a_warning_says_so_once(
+    tmp_path, unhurried, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    cell_layout.lay_out.cache_clear()
+    log, recorder = TensorBoardLog(Run(tmp_path)), Recorded()
+    for strength in (0.9, 1.0):
+        log(recorder.advance(strength), recorder)
+    found = events(tmp_path)
+    assert set(PICTURES) & set(found.Tags()["tensors"]) == {"curves", "heat_maps"}
+    assert list(pictures(found, "heat_maps")) == [1, 2]
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: cells cannot be drawn") and warning.count("\n") == 1
 
 
 def test_nothing_is_left_before_the_first_epoch(tmp_path):

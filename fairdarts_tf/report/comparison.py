@@ -1,4 +1,4 @@
-"""Several runs on one page: a table, overlaid curves, how far the genotypes agree, and the heat maps side by side."""
+"""Several runs on one page: a table, how far the genotypes agree, cells, overlaid curves and heat maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fairdarts_tf.genotypes import CELL_KINDS, Genotype
 from fairdarts_tf.report import figures, summary
 from fairdarts_tf.report.evolution import Evolution, evolution_of
 from fairdarts_tf.report.figures import Figure
-from fairdarts_tf.report.page import CELL_NAMES, RELAXATION_NAMES, chosen_places, render
+from fairdarts_tf.report.page import CELL_NAMES, RELAXATION_NAMES, Drawing, chosen_places, draw_cells, render
 from fairdarts_tf.report.run_data import RunData, read_run
 
 _CURVES = {
@@ -24,18 +24,21 @@ _CURVES = {
     "zero_one": ("Zero-one loss", "zero-one loss", False, False),
     "operations_on": ("Operations that are on", "operations", False, True),
     "operations_undecided": ("Operations that are undecided", "operations", False, True),
+    "normal_skips": ("Skip connections, normal cell", "skip connections", False, True),
+    "reduce_skips": ("Skip connections, reduction cell", "skip connections", False, True),
 }
 """By column of the history: the heading, the axis, and whether it holds shares, or counts."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A run as the comparison shows it: a row of the table, and a column of heat maps."""
+    """A run as the comparison shows it: a row of the table, its cells and its heat maps."""
 
     name: str
     run: RunData
     evolution: Evolution
     genotype: Genotype | None
+    cells: Drawing | None
     network: summary.NetworkSummary | None
     state: str
     search_accuracy: str
@@ -119,6 +122,7 @@ def _entry(name: str, run: RunData) -> Entry:
         run=run,
         evolution=evolution,
         genotype=genotype,
+        cells=draw_cells(genotype, evolution.nodes, evolution.confidence) if genotype else None,
         network=summary.network_summary(genotype) if genotype else None,
         state=summary.describe_state(run),
         search_accuracy=summary.percent(summary.last(run, "search_accuracy")),

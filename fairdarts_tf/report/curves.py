@@ -23,6 +23,7 @@ _STATES = {"operations_on": "#1F66A8", "operations_undecided": "#A9C7E4", "opera
 _CELL_COLOURS = {"normal": "#2472B8", "reduce": "#C2780A"}
 _OTHER_COLOUR = "#A3A9B3"
 
+_LEGEND_LINE_WIDTH = 2.5
 _CELL_NAMES = {"normal": "normal", "reduce": "reduction"}
 _MARGINS = {"left": 0.045, "right": 0.885, "bottom": 0.06, "top": 0.965, "wspace": 0.27, "hspace": 0.26}
 
@@ -53,6 +54,7 @@ def draw_curves(
     for panel in axes.flat:
         panel.spines[["top", "right"]].set_visible(False)
         panel.title.set_size(10)
+        panel.xaxis.get_major_locator().set_params(integer=True)
     for panel in axes[2]:
         panel.set_xlabel("epoch")
     return figure
@@ -114,7 +116,9 @@ def _draw_weights(panels: np.ndarray, alphas: Mapping[str, np.ndarray], settings
         lower.stackplot(alphas["epoch"], dominant.T, colors=colours, edgecolor="white", linewidth=0.4)
         _count_on(lower, max(1, dominant.sum(axis=1).max()) * 1.05)
         lower.set_title(f"dominant operations, {_CELL_NAMES[kind]} cell")
-    panels[0, 1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend = panels[0, 1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    for line in legend.get_lines():
+        line.set_linewidth(_LEGEND_LINE_WIDTH)
 
 
 def _draw_trajectories(panel: Axes, epochs: np.ndarray, values: np.ndarray, operations: Sequence[str]) -> None:

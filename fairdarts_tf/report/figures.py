@@ -76,6 +76,10 @@ def heat_map(weights: np.ndarray, operations: Sequence[str], chosen: Iterable[tu
         weights: Of shape (edges, operations).
         operations: The columns' names.
         chosen: (edge, operation) of what the genotype keeps, outlined.
+
+    Returns:
+        The figure; besides, ``chosen``, and in ``has_values`` whether there is room for the numbers: the page's script
+        draws both.
     """
     edges = len(weights)
     row = max(_LEAST_ROW_HEIGHT, min(_ROW_HEIGHT, _MOST_MAP_HEIGHT // edges))
@@ -91,15 +95,20 @@ def heat_map(weights: np.ndarray, operations: Sequence[str], chosen: Iterable[tu
         "showscale": False,
         "hovertemplate": "<b>%{x}</b><br>edge %{y}<br>%{z:.4f}<extra></extra>",
     }
-    if row > _LEAST_ROW_HEIGHT + 3:
-        trace |= {"texttemplate": "%{z:.2f}", "textfont": {"size": 10}}
+    # Fixed ranges: Plotly would leave room around the values that the page's script writes.
+    axis = {"autorange": False, "fixedrange": True, "ticks": "", "showgrid": False, "type": "category"}
     layout = {
         "height": row * edges + _MAP_MARGIN,
         "margin": {"l": 50, "r": 4, "t": 6, "b": _MAP_MARGIN - 6},
-        "xaxis": {"tickangle": -50, "fixedrange": True, "ticks": "", "showgrid": False, "type": "category"},
-        "yaxis": {"autorange": "reversed", "fixedrange": True, "ticks": "", "showgrid": False, "type": "category"},
+        "xaxis": axis | {"tickangle": -50, "range": [-0.5, len(operations) - 0.5]},
+        "yaxis": axis | {"range": [edges - 0.5, -0.5]},
     }
-    return {"data": [trace], "layout": layout, "chosen": [list(place) for place in chosen]}
+    return {
+        "data": [trace],
+        "layout": layout,
+        "chosen": [list(place) for place in chosen],
+        "has_values": row > _LEAST_ROW_HEIGHT + 3,
+    }
 
 
 def dominant_operations(

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from fairdarts_tf.errors import FairDartsError
+
 if TYPE_CHECKING:
     from pygraphviz import AGraph
 
@@ -20,6 +22,10 @@ _DIGITS = 4
 _MANY = 150
 _LESS_EFFORT = {"nslimit": "2", "nslimit1": "2", "mclimit": "0.2"}
 """Graphviz' own limits for graphs of many places, on which it would spend minutes."""
+
+
+class LayoutError(FairDartsError):
+    """Graphviz is absent, or of no use here."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -92,6 +98,9 @@ def arrange(
 
     Returns:
         The width and the height of the whole.
+
+    Raises:
+        LayoutError: When Graphviz cannot be loaded, or has no layout.
     """
     names = {place: str(number) for number, place in enumerate(places)}
     graph = _graph(names, connections, spacing, gap)
@@ -99,7 +108,10 @@ def arrange(
     graph.add_subgraph([names[last]], rank="max")
     for upper, lower in zip(first, first[1:], strict=False):
         graph.add_edge(names[upper], names[lower], style="invis", tailport="c", headport="c")
-    graph.layout("dot")
+    try:
+        graph.layout("dot")
+    except (OSError, ValueError) as error:
+        raise _unusable(error) from error
     left, bottom, right, top = _numbers(graph.graph_attr["bb"].split(","))
 
     def placed(text: str) -> Point:
@@ -115,8 +127,10 @@ def arrange(
 
 
 def _graph(names: dict[Place, str], connections: Iterable[Connection], spacing: float, gap: float) -> AGraph:
-    from pygraphviz import AGraph
-
+    try:
+        from pygraphviz import AGraph
+    except ImportError as error:
+        raise _unusable(error) from error
     effort = _LESS_EFFORT if len(names) > _MANY else {}
     graph = AGraph(directed=True, rankdir="LR", nodesep=spacing, ranksep=gap, splines="true", **effort)
     graph.node_attr.update(label="", shape="box", fixedsize="true")
@@ -131,6 +145,13 @@ def _graph(names: dict[Place, str], connections: Iterable[Connection], spacing: 
             **attributes | ({} if connection.is_seen else {"style": "invis"}),
         )
     return graph
+
+
+def _unusable(error: Exception) -> LayoutError:
+    return LayoutError(
+        f"cells cannot be drawn: Graphviz, as the package pygraphviz brings it, is not usable here ({error}). Install "
+        "it anew: python -m pip install --force-reinstall --no-deps 'pygraphviz>=2'."
+    )
 
 
 def _numbers(texts: Iterable[str]) -> list[float]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fairdarts_tf import files
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN, Confidence
@@ -28,6 +28,7 @@ RELAXATION_NAMES = {"sigmoid": "sigmoid(alpha)", "softmax": "softmax(alpha)"}
 
 _HERE = Path(__file__).parent
 _VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_SEPARATORS = re.compile("([/,])")
 _UNSAFE_IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
@@ -81,7 +82,7 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "size": size,
         "flags": summary.flags_of(run),
         "problems": [*run.problems, *problems],
-        "cells": _drawing(genotype, evolution.nodes, evolution.confidence) if genotype else None,
+        "cells": draw_cells(genotype, evolution.nodes, evolution.confidence) if genotype else None,
         "no_genotype": evolution.last.reason if evolution.last else "",
         "evolution": evolution,
         "drawings": drawings,
@@ -140,7 +141,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["lead"] = _lead
+    environment.filters |= {"lead": _lead, "breakable": _breakable}
     return environment
 
 
@@ -151,6 +152,11 @@ def _lead(margin: float | None) -> str:
     if margin >= COIN_FLIP_MARGIN:
         return f"{margin:+.3f}"
     return Markup('<b class="flip">{}</b>').format(f"{margin:+.4f}" if abs(margin) >= 1e-4 else f"{margin:+.1g}")
+
+
+def _breakable(text: str) -> Markup:
+    """Returns a path or a list, escaped, that a browser breaks after its separators rather than within a name."""
+    return Markup(_SEPARATORS.sub(r"\1<wbr>", str(escape(text))))
 
 
 @functools.cache
@@ -180,11 +186,21 @@ def _drawings(evolution: Evolution) -> tuple[list[Drawing], list[int | None]]:
     """
     last_epochs = {epoch.genotype: epoch for epoch in evolution.epochs if epoch.genotype is not None}
     places = {genotype: place for place, genotype in enumerate(last_epochs)}
-    drawings = [_drawing(genotype, evolution.nodes, epoch.confidence) for genotype, epoch in last_epochs.items()]
+    drawings = [draw_cells(genotype, evolution.nodes, epoch.confidence) for genotype, epoch in last_epochs.items()]
     return drawings, [places.get(epoch.genotype) for epoch in evolution.epochs]
 
 
-def _drawing(genotype: Genotype, nodes: int, confidence: Iterable[Confidence]) -> Drawing:
+def draw_cells(genotype: Genotype, nodes: int, confidence: Iterable[Confidence]) -> Drawing:
+    """Draws the cells of a genotype.
+
+    Args:
+        genotype: What is drawn.
+        nodes: Intermediate nodes of the searched cells, all of which are drawn; 0 if not known.
+        confidence: How sure each choice is: the values and margins in the boxes.
+
+    Raises:
+        LayoutError: When Graphviz cannot be used.
+    """
     whole = cell_layout.with_all_nodes(genotype, nodes) if nodes else genotype
     svg = cells_svg.svg(whole, cell_layout.notes_of(confidence))
     width, height = map(float, _VIEW_BOX.search(svg).groups())

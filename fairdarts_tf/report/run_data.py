@@ -108,8 +108,6 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
         alphas, epochs = read_alphas(workdir, columns, problems)
         genotype = read_genotype(workdir, problems)
         compare_ends(columns, epochs, problems)
-        if not (workdir / "alphas.npz").exists():
-            problems.append("alphas.npz is missing: nothing here needs it while history.npz can be read.")
     elif settings:
         problems.append("No epoch has been recorded yet, so there is nothing to draw.")
     count = next((table.shape[-1] for table in alphas.values()), None)

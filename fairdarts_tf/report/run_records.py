@@ -89,16 +89,22 @@ def read_alphas(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Returns the alphas of all epochs, or, where the history cannot be read, those of the last epoch alone."""
     history = attempt(problems, lambda: load_history(workdir), None)
+    last = attempt(problems, lambda: _last_alphas(workdir), None)
     if history is not None:
         epochs = history.pop("epoch")
         return history, epochs
-    last = attempt(problems, lambda: load_alphas(workdir), None)
     if last is None:
         return {}, np.empty(0, np.int64)
     problems.append("Only the last epoch's alphas are known: their way there is not shown.")
     recorded = columns.get("epoch", ())
     epoch = int(recorded[-1]) if len(recorded) else 1
     return {kind: table[np.newaxis] for kind, table in last.items()}, np.array([epoch])
+
+
+def _last_alphas(workdir: Path) -> dict[str, np.ndarray]:
+    if not (workdir / "alphas.npz").exists():
+        raise RunError("alphas.npz is missing: nothing here needs it while history.npz can be read.")
+    return load_alphas(workdir)
 
 
 def compare_ends(columns: Mapping[str, np.ndarray], epochs: np.ndarray, problems: list[str]) -> None:

@@ -31,6 +31,30 @@
     return { ...trace, ...filled, line, marker: { color: own } };
   }
 
+  // Written by Plotly itself the values would be grey on blue in the middle of the scale.
+  function valuesOn(map) {
+    const turn = Number(colour("map-turn"));
+    const [low, high] = [colour("map-ink-low"), colour("map-ink-high")];
+    const places = map.z
+      .flatMap((row, down) => row.map((value, across) => ({ x: map.x[across], y: map.y[down], value })))
+      .filter((place) => place.value !== null);
+    return {
+      type: "scatter",
+      mode: "text",
+      hoverinfo: "skip",
+      showlegend: false,
+      x: places.map((place) => place.x),
+      y: places.map((place) => place.y),
+      text: places.map((place) => place.value.toFixed(2)),
+      textfont: { size: 10, color: places.map((place) => (place.value < turn ? low : high)) },
+    };
+  }
+
+  function themedTraces(figure) {
+    const values = figure.has_values ? [valuesOn(figure.data[0])] : [];
+    return [...figure.data.map(themedTrace), ...values];
+  }
+
   function outlines(figure) {
     return (figure.chosen || []).map(([row, column]) => ({
       type: "rect",
@@ -67,7 +91,7 @@
     const figure = page.figures[name];
     const isMap = figure.data[0].type === "heatmap";
     const options = isMap ? { ...config, displayModeBar: false } : config;
-    return Plotly.react(name, figure.data.map(themedTrace), themedLayout(figure), options);
+    return Plotly.react(name, themedTraces(figure), themedLayout(figure), options);
   }
 
   const names = [...document.querySelectorAll(".plot")].map((plot) => plot.id);
