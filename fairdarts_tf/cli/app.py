@@ -72,5 +72,7 @@ class Command:
 
 
 def _describe(error: OSError) -> str:
-    place = f" {error.filename}" if error.filename else ""
+    # Of a rename that failed, the target is what the user named.
+    path = error.filename2 or error.filename
+    place = f" {path}" if path else ""
     return f"cannot use{place}: {error.strerror or error}. Check the path, its permissions and the free space."

@@ -58,7 +58,8 @@ def main() -> int:
         flagfile = run.workdir / "flags.txt"
         print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
-    print(f"found {run.workdir / 'genotype.json'}; see {run.workdir / 'report.html'}")
+    report = run.workdir / "report.html"
+    print(f"found {run.workdir / 'genotype.json'}" + (f"; see {report}" if report.is_file() else ""))
     return 0
 
 
