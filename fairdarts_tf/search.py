@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from fairdarts_tf.losses import zero_one_loss
 from fairdarts_tf.model_state import optimizer_variables
+from fairdarts_tf.one_graph import OneGraphModel
 from fairdarts_tf.optimizers import ReferenceOptimizer
 from fairdarts_tf.relaxations import relaxation
 from fairdarts_tf.separable_chain import fixed_kernels
@@ -23,7 +24,7 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
 
 
-class Search(keras.Model):
+class Search(OneGraphModel):
     """A supernet under bilevel search, to be driven by `fit`.
 
     `compile` takes both optimizers and builds each on its own variables, within the scope of the strategy that the

@@ -9,6 +9,7 @@ import tensorflow as tf
 from fairdarts_tf.found_network import network_variables
 from fairdarts_tf.model_state import optimizer_variables
 from fairdarts_tf.network import DartsNetwork
+from fairdarts_tf.one_graph import OneGraphModel
 from fairdarts_tf.optimizers import ReferenceOptimizer
 from fairdarts_tf.training.weight_average import WeightAverage
 
@@ -16,7 +17,7 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
 
 
-class Training(keras.Model):
+class Training(OneGraphModel):
     """A found network under training, to be driven by `fit`.
 
     `compile` builds the optimizer within the scope of the strategy that the training was made in.
