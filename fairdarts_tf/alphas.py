@@ -67,6 +67,8 @@ def load_history(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     _check_tables(path, arrays, dimensions=3)
     if not np.issubdtype(epoch.dtype, np.integer) or epoch.shape != arrays["normal"].shape[:1]:
         raise GenotypeError(f"{path}: 'epoch' is no list of one whole number for each table. {_EXPECTED}")
+    if epoch[0] < 1 or not np.all(epoch[1:] > epoch[:-1]):
+        raise GenotypeError(f"{path}: 'epoch' does not count upwards from 1 or a later epoch. {_EXPECTED}")
     return {**{kind: table.astype(np.float64) for kind, table in arrays.items()}, "epoch": epoch.astype(np.int64)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fairdarts_tf.errors import RunError
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
@@ -28,6 +31,11 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     raise OSError(errno.EINVAL, "a pipe or a device, no file", os.fspath(path))
+
+
+def readable(text: str | os.PathLike[str]) -> str:
+    """Returns a path, or a text with paths in it, with U+FFFD for whatever is no UTF-8, so that it can be encoded."""
+    return _SURROGATES.sub("\ufffd", os.fspath(text))
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -59,8 +67,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Writes UTF-8 text as `write_atomically` does."""
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+    """Writes UTF-8 text as `write_atomically` does, with a question mark for what UTF-8 cannot encode."""
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", errors="replace")))
 
 
 def check_new_directory(path: str | os.PathLike[str]) -> None:

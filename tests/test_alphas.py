@@ -100,6 +100,14 @@ def test_history_with_broken_epochs(tmp_path: Path, epoch):
         load_history(path)
 
 
+@pytest.mark.parametrize("epoch", [[0, 1, 2], [1, 3, 2], [1, 1, 2], [-1, 1, 2]])
+def test_epochs_count_upwards(tmp_path: Path, epoch: list[int]):
+    stack = np.stack([TABLE] * 3)
+    path = written(tmp_path, archive(normal=stack, reduce=stack, epoch=epoch), "history.npz")
+    with pytest.raises(GenotypeError, match="count upwards"):
+        load_history(path)
+
+
 def false_header(shape: str) -> bytes:
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + TABLE.tobytes()

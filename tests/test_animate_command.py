@@ -59,6 +59,23 @@ def test_bad_input_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], ar
     assert sorted(path.name for path in run.iterdir()) == before
 
 
+@pytest.mark.parametrize("name", ["flags.txt", "history.csv", "history.npz", "alphas.npz", "genotype.json"])
+def test_no_file_of_the_search_is_overwritten(run: Path, capsys: pytest.CaptureFixture[str], name: str):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert animate(f"--workdir={run}", f"--output={run / name}", "--width=200") == 2
+    error = capsys.readouterr().err
+    assert "file of the search" in error and error.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_the_last_alphas_of_an_unknown_epoch(run: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("history.npz", "history.csv"):
+        (run / name).unlink()
+    assert animate(f"--workdir={run}", "--width=200") == 0
+    output, error = capsys.readouterr()
+    assert output.startswith("1 epoch in ") and "Which epoch's they are is not known" in error
+
+
 def test_broken_alphas(run: Path, capsys: pytest.CaptureFixture[str]):
     for name in ("history.npz", "alphas.npz"):
         (run / name).write_bytes((run / name).read_bytes()[:200])

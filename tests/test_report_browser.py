@@ -188,6 +188,27 @@ def test_narrow_pages_do_not_scroll_sideways(desktop: Browser, report: Path, wid
     assert desktop.complaints == []
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+def test_legends_overlap_nothing(desktop: Browser, report: Path, tmp_path: Path, width: int):
+    names = [f"a_search_with_a_long_name_and_seed_{seed}" for seed in range(5)]
+    runs = [make_run(tmp_path / name, seed=seed, epochs=3) for seed, name in enumerate(names)]
+    desktop.resize(width, 780, mobile=width < 760)
+    for place in (report, write_comparison(runs, tmp_path / "comparison.html")):
+        desktop.open(place)
+        boxes = desktop.evaluate(
+            "[...document.querySelectorAll('.plot')].filter((plot) => plot.querySelector('.legend')).map((plot) => {"
+            "const box = (name) => plot.querySelector(name).getBoundingClientRect();"
+            "const [legend, title, ground, whole] = ['.legend', '.xtitle', '.nsewdrag', '.main-svg'].map(box);"
+            "return [plot.id, title.bottom, legend.top, legend.bottom, whole.bottom, ground.height]; })"
+        )
+        assert len(boxes) >= 8
+        for name, title, top, bottom, end, height in boxes:
+            assert title <= top + 1 and bottom <= end + 1, name
+            assert height >= 100, name
+        desktop.screenshot(SCREENSHOTS / f"{place.stem}-legends-{width}.png")
+    assert desktop.complaints == []
+
+
 def test_prints_on_light_pages(desktop: Browser, report: Path, tmp_path: Path):
     desktop.prefer("dark")
     desktop.open(report)

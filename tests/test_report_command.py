@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from report_testing import make_run
+from report_testing import Elements, make_run
 
 PROJECT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "fairdarts_tf.cli.report"]
@@ -66,13 +67,44 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], words: str)
     assert words in result.stderr
 
 
-def test_without_graphviz_one_line_says_so(tmp_path: Path):
+def test_without_graphviz_all_but_the_cells_is_there(tmp_path: Path):
     workdir = make_run(tmp_path / "run", epochs=2, threshold=0.1)
     (tmp_path / "pygraphviz.py").write_text("raise ImportError('libcdt.so.6: cannot open shared object file')\n")
     result = command(f"--workdir={workdir}", path=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    page = Elements((workdir / "report.html").read_text())
+    assert "libcdt.so.6" in page.text and "pip install" in page.text
+    assert page.text.count("The cells could not be drawn.") == 2
+    data = json.loads(page.data)
+    assert {"loss", "heat_sigmoid_normal"} <= set(data["figures"])
+    assert data["replay"]["drawings"] == [None, None]
+    assert data["replay"]["absences"] == ["The cells could not be drawn."] * 2
+
+
+@pytest.mark.parametrize("name", ["flags.txt", "history.csv", "history.npz", "alphas.npz", "genotype.json"])
+def test_no_file_of_the_search_is_overwritten(tmp_path: Path, name: str):
+    workdir = make_run(tmp_path / "run", epochs=2, threshold=0.1)
+    before = (workdir / name).read_bytes()
+    (tmp_path / "link").symlink_to(workdir)
+    result = command(f"--workdir={workdir}", f"--output={tmp_path / 'link' / name}")
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert "libcdt.so.6" in result.stderr and "pip install" in result.stderr
-    assert not (workdir / "report.html").exists()
+    assert "file of the search" in result.stderr
+    assert (workdir / name).read_bytes() == before
+
+
+def test_a_path_that_is_no_utf_8(tmp_path: Path):
+    workdir = make_run(tmp_path / os.fsdecode(b"x\xff"), epochs=2)
+    result = subprocess.run(
+        [*COMMAND, b"--workdir=" + os.fsencode(workdir)],
+        cwd=PROJECT,
+        env={"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.endswith(b"/x\\udcff/report.html\n")
+    assert "x\ufffd" in (workdir / "report.html").read_text(encoding="utf-8")
 
 
 def test_watching_ends_with_the_search(tmp_path: Path):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from report_testing import HOSTILE, Elements, change_flag, make_run
 
+from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.report import cell_layout
 from fairdarts_tf.report.comparison import render_comparison, write_comparison
 from fairdarts_tf.report.run_data import read_run
 from fairdarts_tf.report.summary import differing_flags, share_of_equal_items
@@ -70,6 +74,31 @@ def test_broken_and_hostile_runs_are_compared_too(tmp_path: Path):
     found = compared(whole, broken, early)
     assert not any(tag == "img" for tag, _ in found.elements)
     assert "broken: history.csv is missing" in found.text
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path):
+    runs = [make_run(tmp_path / os.fsdecode(name), epochs=2) for name in (b"x\xff", b"x\xfe")]
+    text = write_comparison(runs, tmp_path / "both.html").read_text(encoding="utf-8")
+    assert "x\ufffd" in text
+
+
+def test_without_graphviz_all_but_the_cells_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    runs = [make_run(tmp_path / name, epochs=2, threshold=0.1) for name in ("one", "other")]
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    cell_layout.lay_out.cache_clear()
+    found = compared(*runs)
+    assert found.text.count("cells cannot be drawn") == 1
+    assert found.text.count("The cells could not be drawn.") == 2
+    assert "curve_search_accuracy" in json.loads(found.data)["figures"]
+
+
+@pytest.mark.parametrize("name", ["history.csv", "flags.txt"])
+def test_no_file_of_a_search_is_overwritten(tmp_path: Path, name: str):
+    runs = [make_run(tmp_path / name, epochs=2) for name in ("one", "other")]
+    before = (runs[1] / name).read_bytes()
+    with pytest.raises(ConfigurationError, match="--output"):
+        write_comparison(runs, runs[1] / name)
+    assert (runs[1] / name).read_bytes() == before
 
 
 def test_written_where_it_is_told(tmp_path: Path):

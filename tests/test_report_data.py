@@ -145,6 +145,53 @@ def test_what_is_no_file_keeps_nobody_waiting(workdir: Path, name: str, kind: st
     assert "a pipe or a device, no file" in problems(workdir)
 
 
+def test_dates_of_a_copy_tell_nothing(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", recorded=5)
+    assert read_run(workdir).state().started is None
+    assert read_run(aged(workdir, seconds=600)).state().started == (workdir / "flags.txt").stat().st_mtime
+    (workdir / "history.csv").unlink()
+    run = read_run(workdir)
+    assert (run.state().started, run.state().written) == (None, None)
+    assert describe_state(run) == "Unfinished: 5 of 12 epochs"
+
+
+def test_a_copy_with_a_start_from_its_event_file_says_no_contradiction(tmp_path: Path):
+    workdir = make_run(tmp_path / "run", recorded=5)
+    (workdir / "tensorboard").mkdir()
+    (workdir / "tensorboard" / "events.out.tfevents.1795496489.vm.1.0.v2").touch()
+    run = read_run(workdir)
+    assert run.state().started and describe_state(run) == "Unfinished: 5 of 12 epochs"
+
+
+@pytest.mark.parametrize(("harm", "words"), [("absent", "0 of 12 epochs known"), ("cut", "4 of 12 epochs known")])
+def test_the_last_alphas_of_an_unknown_epoch(workdir: Path, harm: str, words: str):
+    (workdir / "history.npz").unlink()
+    table = workdir / "history.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([*lines[:5], lines[5][:-4]]))
+    if harm == "absent":
+        table.unlink()
+    run = read_run(workdir)
+    assert "Which epoch's they are is not known" in "\n".join(run.problems)
+    assert describe_state(run) == words
+    assert evolution_of(run).last.name == "the last epoch"
+
+
+def test_the_last_alphas_are_of_the_last_epoch_of_a_whole_history(workdir: Path):
+    (workdir / "history.npz").unlink()
+    run = read_run(workdir)
+    assert run.epochs.tolist() == [12] and describe_state(run).startswith("Finished: 12")
+
+
+@pytest.mark.parametrize("name", ["model.json", "best.npz"])
+def test_files_of_a_training_without_flags(workdir: Path, name: str):
+    (workdir / name).touch()
+    assert read_run(workdir).epochs_done == 12
+    (workdir / "flags.txt").unlink()
+    with pytest.raises(RunError, match="holds a training"):
+        read_run(workdir)
+
+
 @pytest.mark.parametrize("left", ["flags.txt", "history.csv"])
 def test_a_training_is_no_search(tmp_path: Path, left: str):
     Run(tmp_path / "run").open(TrainSettings(genotype="FairDARTS_a").as_flags())
@@ -170,7 +217,8 @@ def test_start_is_read_from_the_event_file(workdir: Path):
     (workdir / "tensorboard").mkdir()
     (workdir / "tensorboard" / "events.out.tfevents.1795496489.vm.1.0.v2").touch()
     os.utime(workdir / "flags.txt", (0, 0))
-    assert read_run(workdir).dates.started == 1795496489
+    assert read_run(workdir).state().started == 1795496489
+    assert "dates of a copy" not in describe_state(read_run(workdir))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,6 +82,11 @@ def test_no_zero_has_a_sign():
     assert json.dumps(figure["data"][0]["y"]) == "[0.0, -0.02]"
 
 
+def test_counts_change_halfway_between_epochs_so_that_the_last_change_shows():
+    figure = figures.curves({"normal cell": ([1, 2, 3], [0, 0, 2])}, "skip connections", whole=True)
+    assert figure["data"][0]["line"]["shape"] == "hvh"
+
+
 def test_equal_genotypes_are_drawn_once(workdir: Path):
     found = rendered(workdir)
     templates = sum(tag == "template" for tag, _ in found.elements)
@@ -130,7 +136,9 @@ def test_json_cannot_end_its_element():
 
 def test_plotly_shows_names_letter_by_letter():
     figure = figures.trajectories([1], np.zeros((1, 2, 1)), ["<b>%{x}</b>"], None)
-    assert figure["data"][0]["name"] == "&lt;b&gt;%{x}&lt;/b&gt;"
+    assert figure["data"][0]["name"] == "&lt;b&gt;% {x}&lt;/b&gt;"
+    curves = figures.curves({"%{x}": ([1], [1])}, "accuracy")
+    assert curves["data"][0]["name"] == "% {x}"
     assert "%{x}</b>" not in figure["data"][0]["hovertemplate"].partition("<br>")[0]
 
 
@@ -235,6 +243,22 @@ def test_paths_and_lists_may_break_after_their_separators(workdir: Path):
     change_flag(workdir, "data_dir", "/a<b/c,d")
     text = page.render_report(read_run(workdir))
     assert "/<wbr>a&lt;b/<wbr>c,<wbr>d" in text
+
+
+def test_without_a_genotype_the_skips_say_so(tmp_path: Path):
+    found = rendered(make_run(tmp_path / "run", threshold=1.0))
+    assert "No epoch has a genotype." in found.text and "Not recorded." not in found.text
+
+
+@pytest.mark.parametrize("method", ["darts", "threshold_sparse"])
+def test_a_threshold_is_named_where_it_plays_a_part(tmp_path: Path, method: str):
+    found = rendered(make_run(tmp_path / "run", method=method, threshold=0.3))
+    assert ("or over the threshold of 0.3" in found.text) == (method != "darts")
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path):
+    path = page.write_report(make_run(tmp_path / os.fsdecode(b"x\xff"), epochs=2))
+    assert "<h1>x\ufffd</h1>" in path.read_text(encoding="utf-8")
 
 
 def test_needs_no_tensorflow():

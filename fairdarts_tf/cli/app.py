@@ -5,6 +5,7 @@ Exit codes: 0 when done; 2 for bad input; 130 when interrupted from the keyboard
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,7 @@ class Command:
 
     def execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
         """Parses ``argv`` (its first item is the program), runs ``main`` and returns the exit code."""
+        _print_any_path()
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(self.help())
             return 0
@@ -69,6 +71,12 @@ class Command:
     def _fail(self, message: str) -> int:
         print(f"{self.name}: {' '.join(message.split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
+
+
+def _print_any_path() -> None:
+    """Lets standard output, as standard error does, show what its encoding lacks, such as a path that is no UTF-8."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _describe(error: OSError) -> str:

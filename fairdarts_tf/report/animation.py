@@ -15,7 +15,7 @@ from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.genotypes import CELL_KINDS, Genotype
 from fairdarts_tf.report import cell_layout, cells, heat_map
 from fairdarts_tf.report.evolution import Epoch, evolution_of
-from fairdarts_tf.report.run_data import RunData
+from fairdarts_tf.report.run_data import RunData, refuse_overwriting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ class Frame(NamedTuple):
     """What is shown of an epoch.
 
     Args:
-        epoch: Its number, from 1.
+        epoch: Its number, from 1; 0 for the last one where its number is not known.
         values: Mixing weights: ``normal`` and ``reduce``, of shape (edges, operations).
         genotype: What is derived from them, with all nodes of the search space, or None.
         notes: Each operation's value and margin.
@@ -74,7 +74,8 @@ def save_gif(run: RunData, path: str | os.PathLike[str], fps: float = DEFAULT_FP
         The number of epochs shown.
 
     Raises:
-        ConfigurationError: When ``fps`` or ``width`` is out of range, or the file's directory is absent.
+        ConfigurationError: When ``fps`` or ``width`` is out of range, the file's directory is absent, or the file is
+            one of the run's own.
         RunError: When the alphas of no epoch are known.
         OSError: When the file cannot be written.
     """
@@ -82,6 +83,7 @@ def save_gif(run: RunData, path: str | os.PathLike[str], fps: float = DEFAULT_FP
         raise ConfigurationError(f"fps is {fps:g}. Expected a number above 0, at most {MOST_FPS:g}.")
     if not WIDTHS[0] <= width <= WIDTHS[1]:
         raise ConfigurationError(f"the width is {width}. Expected a number of pixels from {WIDTHS[0]} to {WIDTHS[1]}.")
+    refuse_overwriting(path, [run.workdir])
     frames = frames_of(run)
     if not Path(path).parent.is_dir():
         raise ConfigurationError(f"{path} cannot be written: there is no directory {Path(path).parent}. Make it first.")
@@ -154,7 +156,8 @@ class _Drawing(NamedTuple):
         from PIL import Image
 
         canvas = Image.new("RGB", (self.width, self.height), "white")
-        head = _text(f"Epoch {frame.epoch} of {self.epochs}", (self.left_width, _HEAD_HEIGHT), _HEAD_TEXT_SIZE)
+        title = f"Epoch {frame.epoch} of {self.epochs}" if frame.epoch else "The last epoch"
+        head = _text(title, (self.left_width, _HEAD_HEIGHT), _HEAD_TEXT_SIZE)
         canvas.paste(_image(head, self.dpi), (0, 0))
         canvas.paste(_image(_left(frame), self.dpi), (0, round(self.dpi * _HEAD_HEIGHT)))
         maps = _image(heat_map.draw_heat_maps(frame.values, self.operations, stacked=True), self.dpi)

@@ -14,8 +14,16 @@ from fairdarts_tf.genotypes import CELL_KINDS, Genotype
 from fairdarts_tf.report import figures, summary
 from fairdarts_tf.report.evolution import Evolution, evolution_of
 from fairdarts_tf.report.figures import Figure
-from fairdarts_tf.report.page import CELL_NAMES, RELAXATION_NAMES, Drawing, chosen_places, draw_cells, render
-from fairdarts_tf.report.run_data import RunData, read_run
+from fairdarts_tf.report.page import (
+    CELL_NAMES,
+    RELAXATION_NAMES,
+    Drawing,
+    chosen_places,
+    draw_cells,
+    render,
+)
+from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
+from fairdarts_tf.report.run_records import attempt
 
 _CURVES = {
     "search_accuracy": ("Accuracy, half that trains the alphas", "accuracy, %", True, False),
@@ -72,17 +80,21 @@ def write_comparison(
 
     Raises:
         RunError: When one of the directories holds no run.
+        ConfigurationError: When ``output`` is a file of one of the searches.
         OSError: When the file cannot be written.
     """
     path = Path(output)
-    files.write_text_atomically(path, render_comparison([read_run(workdir) for workdir in workdirs], reload_seconds))
+    runs = [read_run(workdir) for workdir in workdirs]
+    refuse_overwriting(path, workdirs)
+    files.write_text_atomically(path, render_comparison(runs, reload_seconds))
     return path
 
 
 def render_comparison(runs: Sequence[RunData], reload_seconds: float | None = None) -> str:
     """Returns the comparison of runs as HTML text."""
     named = _named(runs)
-    entries = [_entry(name, run) for name, run in named.items()]
+    drawing_problems: list[str] = []
+    entries = [_entry(name, run, drawing_problems) for name, run in named.items()]
     pictures = _curve_figures(named) | _heat_maps(entries)
     context = {
         "title": f"{len(entries)} searches compared",
@@ -94,7 +106,10 @@ def render_comparison(runs: Sequence[RunData], reload_seconds: float | None = No
             kind: [(entry, f"heat_{kind}_{place}") for place, entry in enumerate(entries)] for kind in CELL_KINDS
         },
         "figures": pictures,
-        "problems": [f"{entry.name}: {problem}" for entry in entries for problem in entry.run.problems],
+        "problems": [
+            *(f"{entry.name}: {problem}" for entry in entries for problem in entry.run.problems),
+            *dict.fromkeys(drawing_problems),
+        ],
         "cell_names": CELL_NAMES,
         "relaxation_names": RELAXATION_NAMES,
     }
@@ -106,23 +121,26 @@ def _named(runs: Sequence[RunData]) -> dict[str, RunData]:
     short = [run.name for run in runs]
     named: dict[str, RunData] = {}
     for name, run in zip(short, runs, strict=True):
-        name = name if short.count(name) == 1 else str(run.workdir)
+        name = name if short.count(name) == 1 else files.readable(run.workdir)
         while name in named:
             name += " (again)"
         named[name] = run
     return named
 
 
-def _entry(name: str, run: RunData) -> Entry:
+def _entry(name: str, run: RunData, problems: list[str]) -> Entry:
     evolution = evolution_of(run)
     derived = evolution.last.genotype if evolution.last else None
     genotype = run.genotype or derived
+    cells = None
+    if genotype is not None:
+        cells = attempt(problems, lambda: draw_cells(genotype, evolution.nodes, evolution.confidence), None)
     return Entry(
         name=name,
         run=run,
         evolution=evolution,
         genotype=genotype,
-        cells=draw_cells(genotype, evolution.nodes, evolution.confidence) if genotype else None,
+        cells=cells,
         network=summary.network_summary(genotype) if genotype else None,
         state=summary.describe_state(run),
         search_accuracy=summary.percent(summary.last(run, "search_accuracy")),

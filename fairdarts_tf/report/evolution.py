@@ -21,7 +21,7 @@ class Epoch:
     """What the run's method derives after an epoch.
 
     Args:
-        number: The epoch, counted from 1.
+        number: The epoch, counted from 1; 0 for the last one where its number is not known.
         genotype: None where nothing can be derived.
         confidence: How sure each choice is; empty without a genotype.
         reason: Why nothing can be derived; empty where there is a genotype.
@@ -31,6 +31,11 @@ class Epoch:
     genotype: Genotype | None
     confidence: tuple[Confidence, ...] = ()
     reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"epoch {self.number}" if self.number else "the last epoch"
 
     def skips(self, kind: str) -> int | None:
         """Returns the skip connections of a cell, or None without a genotype."""

@@ -162,10 +162,10 @@ def curves(
             {
                 "type": "scatter",
                 "mode": "lines+markers" if len(numbers) < 3 else "lines",
-                "name": _text(name),
+                "name": _template(name),
                 "x": [int(epoch) for epoch in epochs],
                 "y": numbers,
-                "line": {"width": 2, "shape": "hv" if whole else "linear", "dash": _dash_of_line(index)},
+                "line": {"width": 2, "shape": "hvh" if whole else "linear", "dash": _dash_of_line(index)},
                 "meta": {"colours": _both(_PALETTE[index % len(_PALETTE)])},
                 "hovertemplate": "%{y:.0f}" if whole else "%{y:.2f} %" if percent else "%{y:.4~g}",
             }
@@ -196,7 +196,7 @@ def _trajectory(epochs: Sequence[int], values: np.ndarray, names: Sequence[str],
     return {
         "type": "scatter",
         "mode": "lines" if len(epochs) > 1 else "markers",
-        "name": _text(operation),
+        "name": _template(operation),
         "x": x,
         "y": y,
         "text": edges,
@@ -214,7 +214,7 @@ def _stacked(epochs: Sequence[int], series: Mapping[str, tuple[np.ndarray, list[
     bar = {"type": "bar", "width": 0.4}
     traces = [
         {
-            "name": _text(name),
+            "name": _template(name),
             "x": list(epochs),
             "y": _rounded(counts, 0),
             "meta": {"colours": both, "fill": True},
@@ -243,7 +243,15 @@ def _layout(height: int, y: dict[str, Any], epochs: int, hovermode: str = "x uni
         "hovermode": hovermode,
         "xaxis": {"title": {"text": "epoch"}, "tickformat": "d"} | ({"dtick": 1} if epochs <= _FEW else {}),
         "yaxis": y,
-        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
+        # At the very bottom: placed below the plot's own edge, several lines of it would run into the axis.
+        "legend": {
+            "orientation": "h",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+            "itemsizing": "constant",
+        },
         "showlegend": True,
     }
 
@@ -275,5 +283,5 @@ def _text(text: str) -> str:
 
 
 def _template(text: str) -> str:
-    """Returns a text for a hover template, where braces after a per cent sign would be a variable."""
+    """Returns a text for a legend or a hover template, where braces after a per cent sign would be a variable."""
     return _text(text).replace("%{", "% {")

@@ -16,12 +16,13 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from fairdarts_tf import files
-from fairdarts_tf.derivation import COIN_FLIP_MARGIN, Confidence
+from fairdarts_tf.derivation import COIN_FLIP_MARGIN, METHODS, Confidence
 from fairdarts_tf.genotypes import CELL_KINDS, Genotype
 from fairdarts_tf.report import cell_layout, cells_svg, figures, summary
 from fairdarts_tf.report.evolution import Epoch, Evolution, dominance_threshold, evolution_of
 from fairdarts_tf.report.figures import Figure
-from fairdarts_tf.report.run_data import RunData, read_run
+from fairdarts_tf.report.graphviz_layout import LayoutError
+from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
 
 CELL_NAMES = {"normal": "Normal cell", "reduce": "Reduction cell"}
 RELAXATION_NAMES = {"sigmoid": "sigmoid(alpha)", "softmax": "softmax(alpha)"}
@@ -58,10 +59,12 @@ def write_report(
 
     Raises:
         RunError: When the directory holds no run.
+        ConfigurationError: When ``output`` is one of its own files.
         OSError: When the file cannot be written.
     """
     run = read_run(workdir)
     path = Path(output) if output is not None else Path(workdir) / "report.html"
+    refuse_overwriting(path, [workdir])
     files.write_text_atomically(path, render_report(run, reload_seconds))
     return path
 
@@ -70,7 +73,12 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
     """Returns the report of a run as HTML text."""
     evolution = evolution_of(run)
     genotype, problems = _final_genotype(run, evolution)
-    drawings, order = _drawings(evolution)
+    try:
+        cells = draw_cells(genotype, evolution.nodes, evolution.confidence) if genotype else None
+        drawings, order = _drawings(evolution)
+    except LayoutError as error:
+        problems.append(str(error))
+        cells, drawings, order = None, [], [None] * len(evolution.epochs)
     pictures = _figures(run, evolution)
     size = summary.network_summary(genotype) if genotype else None
     context = {
@@ -82,7 +90,8 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "size": size,
         "flags": summary.flags_of(run),
         "problems": [*run.problems, *problems],
-        "cells": draw_cells(genotype, evolution.nodes, evolution.confidence) if genotype else None,
+        "cells": cells,
+        "genotype": genotype,
         "no_genotype": evolution.last.reason if evolution.last else "",
         "evolution": evolution,
         "drawings": drawings,
@@ -93,6 +102,8 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "relaxation_names": RELAXATION_NAMES,
         "cell_names": CELL_NAMES,
         "colours": cell_layout.COLOURS,
+        "has_threshold": METHODS[run.derivation.method].has_threshold,
+        "no_drawing": _no_drawing(evolution.last) if evolution.last else "",
         "coin_flip_margin": COIN_FLIP_MARGIN,
     }
     data = {"figures": pictures, "replay": _replay(run, evolution, order)}
@@ -108,7 +119,7 @@ def render(template: str, context: Mapping[str, Any], data: object, reload_secon
         data: What the page's script reads; becomes JSON.
         reload_seconds: As `write_report` takes it.
     """
-    return (
+    page = (
         _environment()
         .get_template(template)
         .render(
@@ -120,6 +131,7 @@ def render(template: str, context: Mapping[str, Any], data: object, reload_secon
             script=_asset("report.js"),
         )
     )
+    return files.readable(page)
 
 
 def json_for_script(value: object) -> Markup:
@@ -207,6 +219,13 @@ def draw_cells(genotype: Genotype, nodes: int, confidence: Iterable[Confidence])
     return Drawing(Markup(svg), width, height)
 
 
+def _no_drawing(epoch: Epoch) -> str:
+    """Returns what stands in the place of an epoch's cells where they are not drawn."""
+    if epoch.genotype is None:
+        return f"No genotype after {epoch.name}: {epoch.reason}"
+    return "The cells could not be drawn."
+
+
 def _notes(epoch: Epoch) -> list[str]:
     """Returns the values and margins of an epoch's choices in the order in which a drawing has its operations."""
     if epoch.genotype is None:
@@ -264,7 +283,7 @@ def _replay(run: RunData, evolution: Evolution, order: list[int | None]) -> dict
     chosen = {kind: [chosen_places(epoch, kind, operations) for epoch in evolution.epochs] for kind in CELL_KINDS}
     return {
         "epochs": [epoch.number for epoch in evolution.epochs],
-        "reasons": [epoch.reason for epoch in evolution.epochs],
+        "absences": [_no_drawing(epoch) for epoch in evolution.epochs],
         "drawings": order,
         "notes": [_notes(epoch) for epoch in evolution.epochs],
         "tables": tables,

@@ -9,19 +9,23 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from fairdarts_tf.errors import RunError
+from fairdarts_tf.errors import ConfigurationError, RunError
+from fairdarts_tf.files import readable
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.relaxations import relaxation
 from fairdarts_tf.report.run_flags import DerivationSettings, derivation_settings, whole_number
 from fairdarts_tf.report.run_records import (
+    UNKNOWN_EPOCH,
     attempt,
     compare_ends,
     header_of,
+    last_of,
+    name_absent,
     read_alphas,
     read_columns,
     read_genotype,
@@ -31,6 +35,8 @@ from fairdarts_tf.runs import Run
 
 RECORDS = ("history.csv", "history.npz", "alphas.npz", "genotype.json")
 """What a search writes after every epoch."""
+
+_OF_A_TRAINING = ("model.json", "best.npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +49,7 @@ class RunData:
         derivation: How a genotype is derived, with the search's defaults for what is not recorded.
         columns: The columns of history.csv, float64 of shape (epochs,); what an epoch did not measure is NaN.
         alphas: By kind of cell, float64 of shape (epochs, edges, operations); empty if they cannot be read.
-        epochs: The number of each epoch that `alphas` holds, int64 of shape (epochs,).
+        epochs: The number of each epoch that `alphas` holds, int64 of shape (epochs,); 0 for one that is not known.
         genotype: What genotype.json holds, or None.
         dates: Of its files.
         problems: What is missing or broken, one sentence or two for each.
@@ -62,7 +68,7 @@ class RunData:
     @property
     def name(self) -> str:
         """The directory's own name."""
-        return self.workdir.resolve().name or str(self.workdir)
+        return readable(self.workdir.resolve().name or self.workdir)
 
     @property
     def epochs_done(self) -> int:
@@ -87,7 +93,8 @@ class RunData:
         """
         planned = whole_number(self.settings.get("epochs", ""))
         seconds = self.columns.get("seconds", np.empty(0))
-        return state_of(self.epochs_done, planned, seconds, self.dates, time.time() if now is None else now)
+        now = time.time() if now is None else now
+        return state_of(self.epochs_done, planned, seconds, self.dates, now, UNKNOWN_EPOCH not in self.epochs)
 
 
 def read_run(workdir: str | os.PathLike[str]) -> RunData:
@@ -103,9 +110,12 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
     _refuse_training(workdir, settings)
     columns: dict[str, np.ndarray] = {}
     alphas, epochs, genotype = {}, np.empty(0, np.int64), None
+    problems_before = len(problems)
     if any((workdir / name).exists() for name in RECORDS):
         columns = attempt(problems, lambda: read_columns(workdir / "history.csv", problems), {})
-        alphas, epochs = read_alphas(workdir, columns, problems)
+        last_epoch = UNKNOWN_EPOCH if len(problems) > problems_before else last_of(columns)
+        name_absent(workdir / "history.csv", columns, problems)
+        alphas, epochs = read_alphas(workdir, last_epoch, problems)
         genotype = read_genotype(workdir, problems)
         compare_ends(columns, epochs, problems)
     elif settings:
@@ -125,6 +135,27 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
     )
 
 
+def refuse_overwriting(output: str | os.PathLike[str], workdirs: Iterable[str | os.PathLike[str]]) -> None:
+    """Checks that a picture or page of searches takes the place of none of their own files.
+
+    Raises:
+        ConfigurationError: When it would.
+    """
+    output = Path(output)
+    for own in (Path(workdir, name) for workdir in workdirs for name in ("flags.txt", *RECORDS)):
+        if _is_same(output, own) or (output.name == own.name and _is_same(output.parent, own.parent)):
+            raise ConfigurationError(
+                f"--output={output} is a file of the search itself, which would be lost. Name another."
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
 def _check_is_run(workdir: Path) -> None:
     if not workdir.is_dir():
         what = "is a file" if workdir.exists() else "does not exist"
@@ -138,6 +169,8 @@ def _check_is_run(workdir: Path) -> None:
 
 def _refuse_training(workdir: Path, settings: Mapping[str, str]) -> None:
     is_training = "genotype" in settings and "relaxation" not in settings
+    if not (workdir / "flags.txt").exists():
+        is_training = any((workdir / name).exists() for name in _OF_A_TRAINING)
     if is_training or "validation_loss" in header_of(workdir / "history.csv"):
         raise RunError(
             f"--workdir={workdir} holds a training, and this shows searches. Name the directory of a search; a "

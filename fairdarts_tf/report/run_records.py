@@ -17,6 +17,9 @@ from fairdarts_tf.history import COLUMNS
 
 MAX_HISTORY_BYTES = 16 * 2**20
 
+UNKNOWN_EPOCH = 0
+"""Stands for the number of an epoch that is not known: a search numbers its epochs from 1."""
+
 _NEVER_SHOWN = {"skipped_steps"}
 """Columns whose absence is no loss to a report."""
 
@@ -67,11 +70,15 @@ def read_columns(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
         numbers.append(parsed)
     if len(numbers) < len(lines) - 1:
         problems.append(f"{path} is truncated or broken after epoch {len(numbers)}: what follows is not shown.")
-    absent = [name for name in COLUMNS if name not in {*header, *_NEVER_SHOWN}]
-    if absent:
-        problems.append(f"{path} lacks the columns {', '.join(absent)}: what they tell is not shown.")
     table = np.array(numbers, np.float64).reshape(len(numbers), len(header))
     return {name: table[:, header.index(name)] for name in COLUMNS if name in header}
+
+
+def name_absent(path: Path, columns: Mapping[str, np.ndarray], problems: list[str]) -> None:
+    """Names the columns that the pictures need and a table that could be read lacks."""
+    absent = [name for name in COLUMNS if name not in {*columns, *_NEVER_SHOWN}]
+    if columns and absent:
+        problems.append(f"{path} lacks the columns {', '.join(absent)}: what they tell is not shown.")
 
 
 def _numbers(fields: list[str], count: int) -> list[float] | None:
@@ -84,10 +91,20 @@ def _numbers(fields: list[str], count: int) -> list[float] | None:
     return numbers if whole else None
 
 
-def read_alphas(
-    workdir: Path, columns: Mapping[str, np.ndarray], problems: list[str]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns the alphas of all epochs, or, where the history cannot be read, those of the last epoch alone."""
+def last_of(columns: Mapping[str, np.ndarray]) -> int:
+    """Returns the last epoch of a history's columns."""
+    recorded = columns.get("epoch", ())
+    return int(recorded[-1]) if len(recorded) else UNKNOWN_EPOCH
+
+
+def read_alphas(workdir: Path, last_epoch: int, problems: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the alphas of all epochs and their numbers, or, where the history cannot be read, the last epoch's alone.
+
+    Args:
+        workdir: A search's directory.
+        last_epoch: Its last epoch, if the rest of its files tells.
+        problems: Takes what is missing or broken.
+    """
     history = attempt(problems, lambda: load_history(workdir), None)
     last = attempt(problems, lambda: _last_alphas(workdir), None)
     if history is not None:
@@ -96,9 +113,11 @@ def read_alphas(
     if last is None:
         return {}, np.empty(0, np.int64)
     problems.append("Only the last epoch's alphas are known: their way there is not shown.")
-    recorded = columns.get("epoch", ())
-    epoch = int(recorded[-1]) if len(recorded) else 1
-    return {kind: table[np.newaxis] for kind, table in last.items()}, np.array([epoch])
+    if last_epoch == UNKNOWN_EPOCH:
+        problems.append(
+            "Which epoch's they are is not known, as history.csv is not whole, so neither is how many were done."
+        )
+    return {kind: table[np.newaxis] for kind, table in last.items()}, np.array([last_epoch])
 
 
 def _last_alphas(workdir: Path) -> dict[str, np.ndarray]:

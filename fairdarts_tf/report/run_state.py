@@ -19,12 +19,12 @@ class Dates:
     """When a search's files were written, in seconds since 1970.
 
     Args:
-        started: When it began, or None.
+        begun: When its first event file was begun, which the file's name tells; None without any.
         first: The date of its flags, which it writes before all others; None without them.
         last: The date of what it wrote last, 0 without any.
     """
 
-    started: float | None
+    begun: float | None
     first: float | None
     last: float
 
@@ -32,16 +32,29 @@ class Dates:
         """Returns whether the dates leave room for epochs of so many seconds together; those of a copy may not."""
         return self.first is None or self.last - self.first >= 0.5 * seconds
 
+    def started(self, seconds: float | None) -> float | None:
+        """Returns when the search began, or None where no date that can be trusted tells.
+
+        Args:
+            seconds: Of its epochs together; None if they are not known, when no copy can be told from a search.
+        """
+        if self.begun is not None:
+            return self.begun
+        return self.first if seconds is not None and self.can_be_of_a_search(seconds) else None
+
 
 @dataclasses.dataclass(frozen=True)
 class State:
     """How far a run is.
 
     Args:
-        name: ``"finished"``, ``"unfinished"``, or ``"unknown"`` where no flag says how long it was to be.
-        epochs: Epochs done.
+        name: ``"finished"``, ``"unfinished"``, or ``"unknown"`` where no flag says how long it was to be, or no file
+            how far it came.
+        epochs: Epochs done, as far as they are known.
         planned: Epochs that it was to have; None if its flags do not say.
-        written: When it last wrote a file, in seconds since 1970; None where the dates are those of a copy.
+        started: When it began, in seconds since 1970; None if not known.
+        written: When it last wrote a file, in seconds since 1970; None where the dates are, or may be, those of a copy.
+        copied: Whether the dates of its files are those of a copy.
         silence: Seconds since the newest of its files, copied or not.
         patience: Seconds without a new file that a search which goes on may need.
     """
@@ -49,7 +62,9 @@ class State:
     name: str
     epochs: int
     planned: int | None
+    started: float | None
     written: float | None
+    copied: bool
     silence: float
     patience: float
 
@@ -59,7 +74,9 @@ class State:
         return self.name != "finished" and self.silence <= self.patience
 
 
-def state_of(epochs: int, planned: int | None, seconds: np.ndarray, dates: Dates, now: float) -> State:
+def state_of(
+    epochs: int, planned: int | None, seconds: np.ndarray, dates: Dates, now: float, are_all: bool = True
+) -> State:
     """Returns the state of a run.
 
     Args:
@@ -68,17 +85,30 @@ def state_of(epochs: int, planned: int | None, seconds: np.ndarray, dates: Dates
         seconds: The time of each epoch; NaN where it is not known.
         dates: Of its files.
         now: Seconds since 1970.
+        are_all: Whether ``epochs`` are all that were done. Defaults to True; False if there may be more.
     """
     known = seconds[np.isfinite(seconds)]
     patience = _EPOCHS_OF_SILENCE * float(known.max()) if len(known) else _SILENCE_BEFORE_FIRST_EPOCH
+    spent = float(known.sum()) if len(known) else None
+    is_possible = spent is not None and dates.can_be_of_a_search(spent)
     return State(
-        name="unknown" if planned is None else "finished" if epochs >= planned else "unfinished",
+        name=_name(epochs, planned, are_all),
         epochs=epochs,
         planned=planned,
-        written=dates.last if dates.can_be_of_a_search(float(known.sum())) else None,
+        started=dates.started(spent),
+        written=dates.last if is_possible else None,
+        copied=spent is not None and not is_possible,
         silence=max(now - dates.last, 0.0),
         patience=max(patience, _SHORTEST_SILENCE),
     )
+
+
+def _name(epochs: int, planned: int | None, are_all: bool) -> str:
+    if planned is None:
+        return "unknown"
+    if epochs >= planned:
+        return "finished"
+    return "unfinished" if are_all else "unknown"
 
 
 def dates_of(workdir: Path, records: Iterable[str]) -> Dates:
@@ -94,7 +124,7 @@ def dates_of(workdir: Path, records: Iterable[str]) -> Dates:
     paths = [*(workdir / name for name in records), *_entries(workdir / "checkpoints"), *events]
     written = [flags, *map(_modified, paths)]
     return Dates(
-        started=min(starts, default=flags),
+        begun=min(starts, default=None),
         first=flags,
         last=max((date for date in written if date is not None), default=0.0),
     )

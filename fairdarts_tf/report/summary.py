@@ -74,9 +74,13 @@ def describe_state(run: RunData, now: float | None = None) -> str:
     done = f"{state.epochs} of {count(state.planned, 'epoch')}"
     if state.name == "finished":
         return f"Finished: {done}"
+    if state.name == "unknown":
+        return f"{done} known"
     # Whether it still goes on no file tells; a page also grows older than what it says.
     if state.written is None:
-        return f"Unfinished: {done}, and its files have the dates of a copy"
+        # A start that an event file tells is true of a copy too, but beside this it would not seem so.
+        is_worth_saying = state.copied and state.started is None
+        return f"Unfinished: {done}" + (", and its files have the dates of a copy" if is_worth_saying else "")
     return f"Unfinished: {done}, last written {moment(state.written)}, {duration(state.silence)} before this page"
 
 
@@ -195,5 +199,5 @@ def _derived(evolution: Evolution) -> Genotype | None:
 
 def _when(run: RunData) -> str:
     # The end is not told: a file's date is that of its copy.
-    started = moment(run.dates.started)
+    started = moment(run.state().started)
     return f"began {started}" if started else ""

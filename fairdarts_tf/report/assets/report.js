@@ -136,7 +136,7 @@
       }
       const reason = document.createElement("p");
       reason.className = "absent";
-      reason.textContent = `No genotype after epoch ${replay.epochs[index]}: ${replay.reasons[index]}`;
+      reason.textContent = replay.absences[index];
       return reason;
     }
 
