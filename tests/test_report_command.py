@@ -115,7 +115,7 @@ def test_watching_ends_with_the_search(tmp_path: Path):
         _wait_for(lambda: page.exists() and "1 of 3 epochs" in page.read_text())
         assert 'data-reload-seconds="0.2"' in page.read_text()
         make_run(workdir, epochs=3, threshold=0.1)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
     assert "3 of 3 epochs" in page.read_text() and "data-reload-seconds=" not in page.read_text()
@@ -129,7 +129,7 @@ def test_an_interrupt_leaves_a_page_that_rests(tmp_path: Path):
         _wait_for(page.exists)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=60) == 130
     finally:
         process.kill()
     assert "data-reload-seconds=" not in page.read_text()

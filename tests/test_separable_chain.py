@@ -139,6 +139,11 @@ def test_a_cell_sums_what_its_mixed_operations_return(reduction: bool):
 
 
 def assert_close_but_for_flips(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
-    """Compares norms: a ReLU's input that is rounding error, or a tie of a maximum, may go the other way."""
+    """Compares norms: a ReLU's input that is rounding error, or a tie of a maximum, may go the other way.
+
+    BatchNorm does not see the scale of the kernels before it, so that their gradients are small differences of large
+    terms: with one channel nothing but epsilon is left. Rounding is therefore measured by the largest gradient too.
+    """
+    largest = max(np.linalg.norm(other) for other in expected)
     for one, other in zip(found, expected, strict=True):
-        assert np.linalg.norm(one - other) <= 1e-4 * max(1, np.linalg.norm(other))
+        assert np.linalg.norm(one - other) <= 1e-4 * max(1, np.linalg.norm(other)) + 1e-6 * largest
