@@ -13,7 +13,7 @@ from fairdarts_tf.cells import ConvolutionBlock
 from fairdarts_tf.drop_path import DropPath
 from fairdarts_tf.genotypes import INPUTS, GenotypeItem, existing_nodes, reachable_items
 from fairdarts_tf.operations import FactorizedReduce, Identity, Operation, operation
-from fairdarts_tf.source_state import SourceState, join_phases
+from fairdarts_tf.source_state import SourceState
 
 DROP_PATHS = ("node", "operation")
 """Where drop path acts: on the sum of a node (FairDARTS) or on each operation but the identity (DARTS)."""
@@ -107,9 +107,7 @@ class NetworkCell(keras.layers.Layer):
         for number, (item, layer) in enumerate(zip(self.kept_items, self.operations, strict=True)):
             if item.to != node:
                 continue
-            (term,) = layer.compute(states[item.source])
-            if layer.stays_in_phases(states[item.source]):
-                term = join_phases(term)
+            (term,) = layer.images(states[item.source])
             if self.drop_path == "operation" and str(number) in self.drop_paths:
                 term = self.drop_paths[str(number)](term, training=training)
             terms.append(term)

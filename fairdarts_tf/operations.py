@@ -53,12 +53,15 @@ class Operation(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, scales: tf.Tensor | None = None, training: bool | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge."""
-        state = SourceState(inputs, training)
+        return self.images(SourceState(inputs, training), scales)
+
+    def images(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+        """Returns one tensor for each edge, as `call` does, from what the operations of the state share."""
         outputs = self.compute(state, scales)
         return [join_phases(phases) for phases in outputs] if self.stays_in_phases(state) else outputs
 
     def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
-        """Returns one tensor for each edge, as `call` does, from what the operations of the state share."""
+        """Returns one tensor for each edge: an image, or its phases where `stays_in_phases`."""
         raise NotImplementedError
 
     def stays_in_phases(self, state: SourceState) -> bool:

@@ -5,8 +5,8 @@ A chain's gradient keeps few tensors. Of
     images -> depthwise -> a -> pointwise -> b -> BatchNorm, ReLU -> c -> depthwise -> d -> pointwise -> e -> BatchNorm
 
 a plain gradient keeps a, b, c, d and e. Here b and e are kept: one depthwise convolution of the images gives a; one
-normalisation of b, whose mean and variance are known, gives c; the depthwise convolution of c is d. Recomputing is
-exact: the same operations on the same numbers.
+normalisation of b, whose mean and variance are known, gives c; the depthwise convolution of c is d. What is
+computed again differs from the first time by rounding alone, in the BatchNorm.
 """
 
 from __future__ import annotations
