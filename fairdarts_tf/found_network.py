@@ -53,8 +53,14 @@ def save_description(directory: str | os.PathLike[str], found: FoundNetwork) -> 
     Raises:
         OSError: When they cannot be written.
     """
+    found.network.genotype.save(Path(directory, "genotype.json"))
+    write_text_atomically(Path(directory, _MODEL_FILE), json.dumps(description_of(found), indent=2) + "\n")
+
+
+def description_of(found: FoundNetwork) -> dict[str, Any]:
+    """Returns what ``model.json`` says of a found network."""
     config = found.network.get_config()
-    document = {
+    return {
         "format_version": FORMAT_VERSION,
         "network": {name: config[name] for name in _SIZES},
         "class_names": list(found.class_names),
@@ -63,8 +69,15 @@ def save_description(directory: str | os.PathLike[str], found: FoundNetwork) -> 
         "std": [float(value) for value in found.std],
         "dataset": found.dataset,
     }
-    found.network.genotype.save(Path(directory, "genotype.json"))
-    write_text_atomically(Path(directory, _MODEL_FILE), json.dumps(document, indent=2) + "\n")
+
+
+def read_description(directory: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """Returns what the ``model.json`` of a directory says; its fields are not checked.
+
+    Raises:
+        RunError: When there is none, or it is no JSON, or of another format.
+    """
+    return _read_document(Path(directory, _MODEL_FILE))
 
 
 def save_weights(directory: str | os.PathLike[str], weights: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -115,7 +128,7 @@ def load_found_network(directory: str | os.PathLike[str], weights: str = "best")
     Raises:
         RunError: When the directory holds no network, or one of its files is broken or does not fit.
     """
-    document = _read_document(Path(directory, _MODEL_FILE))
+    document = read_description(directory)
     try:
         found = _build(Genotype.load(Path(directory, "genotype.json")), document)
     except (KeyError, TypeError, ValueError, OSError) as error:

@@ -10,16 +10,17 @@ import sys
 import keras
 import tensorflow as tf
 
-from fairdarts_tf import data, devices
+from fairdarts_tf import devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal
 from fairdarts_tf.checkpoints import list_checkpoints
-from fairdarts_tf.found_network import FoundNetwork, save_description
+from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.optimizers import MomentumSGD
 from fairdarts_tf.resuming import fit_from, restore
 from fairdarts_tf.runs import Run
 from fairdarts_tf.training.data import TrainingData, load_training_images
+from fairdarts_tf.training.description import check_description, check_genotype, write_description
 from fairdarts_tf.training.epoch_report import describe_epoch
 from fairdarts_tf.training.history import TrainHistory
 from fairdarts_tf.training.model import Training
@@ -68,9 +69,14 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
     training = build_training(settings, genotype, images.image_shape, images.num_classes, strategy)
     if settings.init_from and not list_checkpoints(run.checkpoints):
         _inherit(training.network, settings.init_from)
-    run.open(settings.as_flags())
-    _describe(run, training.network, images, batches, settings.dataset)
+    found = FoundNetwork(
+        training.network, images.class_names, images.image_shape, batches.mean, batches.std, settings.dataset
+    )
+    check_description(run, found)
     progress = restore(run, training, batches.steps_per_epoch)
+    # Only now is it sure that what the directory holds belongs to these data: nothing was written before.
+    run.open(settings.as_flags())
+    write_description(run, found)
     history = TrainHistory() if progress.history is None else TrainHistory.from_arrays(progress.history)
 
     signals = StopOnSignal()
@@ -107,9 +113,14 @@ def genotype_of(settings: TrainSettings, run: Run) -> Genotype:
 
     Raises:
         GenotypeError: When it cannot be read.
+        RunError: When the one that the settings name is another by now. That it is gone is no error.
     """
-    begun = run.workdir / "genotype.json"
-    return Genotype.load(begun if begun.is_file() else settings.genotype or settings.init_from)
+    begun, named = run.workdir / "genotype.json", settings.genotype or settings.init_from
+    if not begun.is_file():
+        return Genotype.load(named)
+    genotype = Genotype.load(begun)
+    check_genotype(run, genotype, named)
+    return genotype
 
 
 def build_training(
@@ -176,13 +187,3 @@ def _inherit(network: DartsNetwork, search: str) -> None:
 
     supernet, _ = load_supernet(search)
     inherit_weights(network, supernet)
-
-
-def _describe(
-    run: Run, network: DartsNetwork, images: data.LabelledImages, batches: TrainingData, dataset: str
-) -> None:
-    found = FoundNetwork(network, images.class_names, images.image_shape, batches.mean, batches.std, dataset)
-    try:
-        save_description(run.workdir, found)
-    except OSError as error:
-        raise run.cannot_write(error) from error
