@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -104,6 +105,20 @@ def test_a_stored_network_evaluates_alike(found, images, workdir):
     direct = evaluate(found, data, batch_size=7).measures
     assert np.array_equal(stored.confusion, direct.confusion)
     assert stored.loss == pytest.approx(direct.loss, rel=1e-4)
+
+
+def test_classes_without_names_are_known_by_their_numbers(found, images):
+    """MNIST's labels are named "0" to "9", as are those of an imported checkpoint of a data set without names."""
+    numbers = ("0", "1", "2")
+    data = load_dataset(images, "test")
+    expected = evaluate(found, data).measures.confusion
+    for network, labels in ((numbers, CLASS_NAMES), (CLASS_NAMES, numbers), (CLASS_NAMES, CLASS_NAMES)):
+        unnamed = dataclasses.replace(found, class_names=network)
+        evaluation = evaluate(unnamed, dataclasses.replace(data, class_names=labels))
+        assert evaluation.class_names == CLASS_NAMES
+        assert np.array_equal(evaluation.measures.confusion, expected)
+    with pytest.raises(ValueError, match="class 0 is '1' in the data set"):
+        evaluate(found, dataclasses.replace(data, class_names=("1", "0", "2")))
 
 
 def test_images_are_resized_to_the_networks_size(found, workdir, tmp_path):

@@ -39,7 +39,8 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "dataset",
     None,
-    "digits, a name of tensorflow-datasets or folder:PATH. Not given: the run's own.",
+    "digits, a name of tensorflow-datasets or folder:PATH, with the network's classes in its order; where either has "
+    "only their numbers, as many of them. Not given: the run's own.",
     flag_values=COMMAND.flags,
     module_name="data",
 )

@@ -49,13 +49,17 @@ def load_images(
     return _held_back(images, recorded) if own else images
 
 
-def check_fit(images: LabelledImages, class_names: Sequence[str], image_shape: Sequence[int]) -> None:
+def check_fit(images: LabelledImages, class_names: Sequence[str], image_shape: Sequence[int]) -> tuple[str, ...]:
     """Checks that a network knows the classes of images, and takes their shape.
 
     Args:
         images: The images.
-        class_names: The network's, by label.
+        class_names: The network's, by label. Where these or the images' are only their own numbers, "0", "1", ..., the
+            classes have no known names, and their count alone is compared.
         image_shape: (height, width, channels) of the network's images.
+
+    Returns:
+        The names of the classes, from whichever side knows them.
 
     Raises:
         DataError: When they do not fit.
@@ -66,17 +70,28 @@ def check_fit(images: LabelledImages, class_names: Sequence[str], image_shape: S
             f"the data set has {len(names)} classes, but the network tells {len(class_names)} apart. Choose the data "
             "set that it was trained on, or one with the same classes."
         )
+    if not _are_numbers(names) and not _are_numbers(class_names):
+        _check_names(names, class_names)
+    if images.image_shape != tuple(image_shape):
+        raise DataError(
+            f"the data set's images have shape {tuple(images.image_shape)} (height, width, channels), but the network "
+            f"takes {tuple(image_shape)}. Choose a data set like the one that it was trained on."
+        )
+    return tuple(class_names) if _are_numbers(names) else names
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    """Returns whether classes are named by their labels, as data and checkpoints without names do."""
+    return tuple(names) == tuple(map(str, range(len(names))))
+
+
+def _check_names(names: Sequence[str], class_names: Sequence[str]) -> None:
     for label, (name, known) in enumerate(zip(names, class_names, strict=True)):
         if name != known:
             raise DataError(
                 f"class {label} is {name!r} in the data set, but {known!r} in the network. Choose the data set that "
                 "it was trained on, or one with the same classes in the same order."
             )
-    if images.image_shape != tuple(image_shape):
-        raise DataError(
-            f"the data set's images have shape {tuple(images.image_shape)} (height, width, channels), but the network "
-            f"takes {tuple(image_shape)}. Choose a data set like the one that it was trained on."
-        )
 
 
 def _held_back(images: LabelledImages, recorded: Mapping[str, str]) -> LabelledImages:

@@ -38,12 +38,12 @@ def evaluate(model: FoundNetwork | Runtime, images: LabelledImages, batch_size: 
         DataError: When classes or shape of the images are not the network's.
         RunError: When the network's output is no number.
     """
-    check_fit(images, model.class_names, model.image_shape)
+    class_names = check_fit(images, model.class_names, model.image_shape)
     if hasattr(model, "probabilities"):
         log_probabilities = log_of(model.probabilities(images.images))
     else:
         log_probabilities = log_softmax(_logits(model, images, batch_size))
-    return Evaluation(tuple(images.class_names), measure(log_probabilities, images.labels))
+    return Evaluation(class_names, measure(log_probabilities, images.labels))
 
 
 def evaluate_run(
