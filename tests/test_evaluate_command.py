@@ -85,8 +85,8 @@ def test_agrees_with_the_network_and_scikit_learn(found, images, workdir, capsys
     assert error.count("written: ") == 2
 
 
-def test_text_and_validation_split(found, images, workdir, capsys):
-    assert run(f"--workdir={workdir}", "--split=validation", "--weights=last") == 0
+def test_text_and_held_back_images(found, images, workdir, capsys):
+    assert run(f"--workdir={workdir}", "--split=held_back", "--weights=last") == 0
     output, _ = capsys.readouterr()
     data = load_dataset(images, "train")
     _, indices = held_back(data.labels, 0.25, 3)
@@ -94,9 +94,23 @@ def test_text_and_validation_split(found, images, workdir, capsys):
     assert f"{len(indices)} images of 3 classes" in output
     assert f"top-1 accuracy  {accuracy:8.2%}" in output
     assert [line.split()[0] for line in output.splitlines()[-3:]] == list(CLASS_NAMES)
-    document = json.loads((workdir / "evaluation_validation.json").read_text())
-    assert (document["images"], document["split"]) == (6, "validation")
-    assert (workdir / "confusion_validation.png").is_file()
+    document = json.loads((workdir / "evaluation_held_back.json").read_text())
+    assert (document["images"], document["split"]) == (6, "held_back")
+    assert (workdir / "confusion_held_back.png").is_file()
+
+
+def test_a_validation_split_of_the_data_set_is_its_own(found, tmp_path):
+    """As in ImageNet, whose published accuracies are those on its validation split."""
+    write_images(tmp_path / "images", CLASS_NAMES)
+    (tmp_path / "images" / "test").rename(tmp_path / "images" / "validation")
+    name = f"folder:{tmp_path / 'images'}"
+    workdir = write_workdir(tmp_path / "run", found, f"--dataset={name}\n--validation_portion=0.25\n--seed=3\n")
+    whole = evaluate_run(workdir, split="validation")
+    assert (whole.images, whole.split) == (15, "validation")
+    assert np.array_equal(
+        whole.measures.confusion, evaluate(found, load_dataset(name, "validation")).measures.confusion
+    )
+    assert evaluate_run(workdir, split="held_back").images == 6
 
 
 def test_a_stored_network_evaluates_alike(found, images, workdir):
@@ -133,8 +147,8 @@ def test_a_search_run_has_the_supernets_weights(found, images, tmp_path, monkeyp
     monkeypatch.setattr(inherited_weights, "load_inherited_network", lambda workdir, data_dir: found)
     assert run(f"--workdir={tmp_path}") == 0
     assert "weights: the supernet's" in capsys.readouterr().out
-    assert run(f"--workdir={tmp_path}", "--split=validation") == 2
-    assert "held back no validation images" in capsys.readouterr().err
+    assert run(f"--workdir={tmp_path}", "--split=held_back") == 2
+    assert "this run held nothing back" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -144,6 +158,7 @@ def test_a_search_run_has_the_supernets_weights(found, images, tmp_path, monkeyp
         (["--workdir={tmp}/absent"], "no directory"),
         (["--workdir={tmp}"], "no run of this program"),
         (["--workdir={run}", "--split=tset"], "tset"),
+        (["--workdir={run}", "--split=held_back", "--dataset=digits"], "a part of the run's own data set"),
         (["--workdir={run}", "--batch_size=0"], "batch_size"),
         (["--workdir={run}", "--weights=first"], "best|last"),
         (["--workdir={run}", "--dataset=digits"], "10 classes, but the network tells 3 apart"),

@@ -32,7 +32,7 @@ flags.DEFINE_enum(
     "weights",
     "best",
     ["best", "last"],
-    "Of a training: the epoch that was best on the validation images, or the last one.",
+    "Of a training: the epoch that was best on the held-back images, or the last one.",
     flag_values=COMMAND.flags,
     module_name="network",
 )
@@ -61,7 +61,8 @@ flags.DEFINE_boolean(
 flags.DEFINE_string(
     "split",
     "test",
-    "A split of the data set; validation: what the run held back of its training images.",
+    "A split of the data set, as test or validation; held_back: the training images that the run held back to choose "
+    "its best epoch by.",
     flag_values=COMMAND.flags,
     module_name="data",
 )

@@ -34,7 +34,7 @@ flags.DEFINE_enum(
     "weights",
     "best",
     ["best", "last"],
-    "Of a training's directory: the epoch that was best on the validation images, or the last one.",
+    "Of a training's directory: the epoch that was best on the held-back images, or the last one.",
     flag_values=COMMAND.flags,
     module_name="network",
 )

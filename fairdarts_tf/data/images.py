@@ -40,10 +40,15 @@ class LabelledImages:
             )
         if not len(self.images):
             raise DataError("there are no images in this split, but at least one is needed. Choose another split.")
-        if self.labels.min() < 0 or self.labels.max() >= self.num_classes:
+        if self.labels.min() < 0:
+            raise DataError(
+                f"{np.count_nonzero(self.labels < 0)} of the {len(self)} images in this split have no label but a "
+                "negative one, as in ImageNet's test split. Choose a split in which every image is labelled."
+            )
+        if self.labels.max() >= self.num_classes:
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but must lie in 0 to "
-                f"{self.num_classes - 1}. Choose a split in which every image is labelled."
+                f"{self.num_classes - 1}. Choose a data set whose labels count its classes from 0."
             )
 
     def __len__(self) -> int:

@@ -10,8 +10,8 @@ from fairdarts_tf.errors import DataError, RunError
 from fairdarts_tf.settings_checks import values_of
 from fairdarts_tf.training.settings import TrainSettings
 
-HELD_BACK = "validation"
-"""The split that a training holds back of the training images, to choose its best epoch by."""
+HELD_BACK = "held_back"
+"""Names what a training holds back of the training images, to choose its best epoch by, as if it were a split."""
 
 
 def load_images(
@@ -27,7 +27,7 @@ def load_images(
 
     Args:
         dataset: See `fairdarts_tf.load_dataset`.
-        split: ``"validation"`` is what the run held back of its own data set's training images.
+        split: One of the data set, or ``"held_back"``: what the run held back of its own data set's training images.
         image_shape: (height, width, channels) of the network's images.
         recorded: The run's settings, as text.
         data_dir: Where tensorflow-datasets keeps prepared data. Defaults to None: its own default.
@@ -35,10 +35,12 @@ def load_images(
 
     Raises:
         DataError: When the data cannot be loaded.
-        RunError: When the run held back no validation images.
+        RunError: When the run held nothing back, or it did so of another data set.
     """
     height, width, _ = image_shape
-    own = bool(recorded) and recorded.get("dataset") == dataset and split == HELD_BACK
+    own = split == HELD_BACK
+    if own:
+        _check_own(dataset, recorded or {})
     images = data.load_dataset(
         dataset,
         "train" if own else split,
@@ -46,7 +48,7 @@ def load_images(
         download=download,
         image_size=height if height == width else None,
     )
-    return _held_back(images, recorded) if own else images
+    return _held_back(images, recorded or {}) if own else images
 
 
 def check_fit(images: LabelledImages, class_names: Sequence[str], image_shape: Sequence[int]) -> tuple[str, ...]:
@@ -94,11 +96,20 @@ def _check_names(names: Sequence[str], class_names: Sequence[str]) -> None:
             )
 
 
+def _check_own(dataset: str, recorded: Mapping[str, str]) -> None:
+    if not values_of(TrainSettings, recorded).get("validation_portion"):
+        raise RunError(
+            f"--split={HELD_BACK} is what a training held back to choose its best epoch by, but this run held nothing "
+            "back. Choose a split of the data set, as test."
+        )
+    if recorded.get("dataset") != dataset:
+        raise RunError(
+            f"--split={HELD_BACK} is a part of the run's own data set, --dataset={recorded.get('dataset')}, and not of "
+            f"{dataset!r}. Leave --dataset out, or choose another split."
+        )
+
+
 def _held_back(images: LabelledImages, recorded: Mapping[str, str]) -> LabelledImages:
     settings = values_of(TrainSettings, recorded)
-    if not settings.get("validation_portion"):
-        raise RunError(
-            "the run held back no validation images (--validation_portion in its flags.txt). Choose another --split."
-        )
     _, indices = data.held_back(images.labels, settings["validation_portion"], settings.get("seed", 0))
     return LabelledImages(images.images[indices], images.labels[indices], images.class_names)

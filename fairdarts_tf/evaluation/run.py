@@ -63,13 +63,14 @@ def evaluate_run(
         dataset: See `fairdarts_tf.load_dataset`. Defaults to None: the run's own.
         data_dir: Where tensorflow-datasets keeps prepared data. Defaults to None: where the run had it.
         download: Whether data that are not prepared may be downloaded. Defaults to False.
-        split: ``"validation"`` is what the run held back of its own data set. Defaults to ``"test"``.
+        split: One of the data set, or ``"held_back"``: what the run held back of its own data set's training images.
+            Defaults to ``"test"``.
         weights: ``"best"`` or ``"last"`` of a training; a run that chose no best epoch has only last ones. Defaults to
             ``"best"``.
         batch_size: Images that are computed at once. Defaults to 256.
 
     Raises:
-        RunError: When the directory holds no run, or one without a network, or it held back no validation images.
+        RunError: When the directory holds no run, or one without a network, or it held nothing back.
         ConfigurationError: When the run does not say which data set it was trained on, and none is given.
         DataError: When the data cannot be loaded, or do not fit the network.
     """
