@@ -21,7 +21,19 @@ COMMAND = Command(
 
 Started again with the same --workdir it goes on where it stopped. The best epoch is chosen by images that are held back
 from the training split, never by test images. Exit codes: 0 when the training is complete, 2 for bad input, 130 when
-stopped from the keyboard and 143 when terminated; both save first.""",
+stopped from the keyboard and 143 when terminated; both save first.
+
+The defaults are the paper's, for images of 32 pixels. Those of digits, with 8, are too small for the default cutout and
+for the auxiliary head.
+
+Examples:
+
+The cells that bin/search --flagfile=configs/quickstart.flags found, on digits:
+bin/train --workdir=runs/digits --genotype=runs/quickstart --init_channels=8 --layers=3 --epochs=20 \\
+    --cutout=0 --auxiliary_weight=0
+
+Those that bin/search --flagfile=configs/cifar10_cpu.flags found, on CIFAR-10:
+bin/train --flagfile=configs/train_cifar10_cpu.flags""",
 )
 
 _SUBJECTS = {

@@ -25,7 +25,8 @@ class TrainSettings:
         genotype: Name of a published genotype, a file, or a search's directory; empty: that of `init_from`.
         init_from: A search's directory, whose supernet gives the initial weights of the operations that were kept;
             empty: random weights.
-        dataset: ``digits``, a name of tensorflow-datasets or ``folder:PATH``.
+        dataset: ``digits`` (8 x 8 pixels: with a `cutout` and an `auxiliary_weight` of 0), a name of
+            tensorflow-datasets or ``folder:PATH``.
         data_dir: Where tensorflow-datasets keeps prepared data; empty: its own default.
         download: Whether data that are not prepared may be downloaded.
         image_size: Side that images are resized to, in pixels; 0 keeps their own.
