@@ -148,7 +148,10 @@ def test_flags_that_contradict_the_checkpoint_are_refused(monkeypatch, capsys, f
 
 def test_another_data_set_is_asked_for(monkeypatch, capsys, files):
     monkeypatch.setitem(sys.modules, "torch", StandIn(tensors(read_reference_state(network_of(num_classes=7)))))
-    assert "7 classes apart, but --dataset=cifar10 has 10" in refusal(capsys, files)
+    for dataset, count in (("cifar10", 10), ("cifar100", 100), ("tfds:imagenet2012:5.1.0", 1000)):
+        line = refusal(capsys, files, f"--dataset={dataset}")
+        assert f"7 classes apart, but --dataset={dataset} has {count}" in line
+    assert command(files, "--dataset=cifar100", "--class_names=a,b,c,d,e,f,g") == 0
 
 
 def test_weights_that_do_not_fit_are_named(monkeypatch, capsys, files, state):

@@ -17,6 +17,16 @@ CLASS_NAMES = {
 }
 """Class names by label, in the order of the data set's own labels."""
 
+CLASS_COUNTS = {
+    "cifar10": 10,
+    "cifar100": 100,
+    "digits": 10,
+    "fashion_mnist": 10,
+    "imagenet2012": 1000,
+    "mnist": 10,
+}
+"""Numbers of classes of the data sets that such checkpoints are likely to be of."""
+
 IMAGENET_SIDE = 224
 _CIFAR_STEM = 3
 """The small images' stem has so many times the channels of the first cells."""
@@ -142,13 +152,13 @@ def _class_names(count: int, dataset: str, given: Sequence[str]) -> tuple[str, .
             f"--class_names has {len(given)} names, but the checkpoint's network tells {count} classes apart. Give one "
             "for each, in the order of the labels."
         )
-    known = CLASS_NAMES.get(base_name(dataset))
-    if not given and known and len(known) != count:
+    known = CLASS_COUNTS.get(base_name(dataset), count)
+    if not given and known != count:
         raise ConfigurationError(
-            f"the checkpoint's network tells {count} classes apart, but --dataset={dataset} has {len(known)}. Name the "
-            "data set that it was trained on with --dataset."
+            f"the checkpoint's network tells {count} classes apart, but --dataset={dataset} has {known}. Name the "
+            "data set that it was trained on with --dataset, or, of a part of one, its classes with --class_names."
         )
-    return tuple(given) or known or tuple(str(label) for label in range(count))
+    return tuple(given) or CLASS_NAMES.get(base_name(dataset)) or tuple(str(label) for label in range(count))
 
 
 def _image_side(network: str, dataset: str, given: int | None) -> int:
