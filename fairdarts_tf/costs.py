@@ -14,6 +14,12 @@ from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotypes import INPUTS, Genotype, GenotypeItem, existing_nodes, reachable_items
 from fairdarts_tf.spaces.reductions import reduction_cells
 
+AUXILIARY_HEAD = "auxiliary_head"
+"""The place of the auxiliary head among the parts of a network."""
+
+_POOLING = 5
+"""Side of the auxiliary head's pooling, in pixels."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -65,6 +71,8 @@ class NetworkSize:
 def network_parts(genotype: Genotype, size: NetworkSize | None = None) -> list[Part]:
     """Returns every layer of the network with its cost, from the images to the classifier, then the auxiliary head.
 
+    Images that are too small for an auxiliary head have none.
+
     Raises:
         ConfigurationError: When the stem is unknown.
     """
@@ -78,9 +86,14 @@ def network_cost(genotype: Genotype, size: NetworkSize | None = None, auxiliary_
         genotype: The cells.
         size: Defaults to None: CIFAR-10's.
         auxiliary_head: Whether the head, which only training has, is counted too. Defaults to False.
+
+    Raises:
+        ConfigurationError: When the stem is unknown, or the images are too small for the head.
     """
     parts = network_parts(genotype, size)
-    return sum((part.cost for part in parts if auxiliary_head or part.place != "auxiliary_head"), Cost())
+    if auxiliary_head and parts[-1].place != AUXILIARY_HEAD:
+        raise ConfigurationError("the images are too small for an auxiliary head. Enlarge them, or leave it out.")
+    return sum((part.cost for part in parts if auxiliary_head or part.place != AUXILIARY_HEAD), Cost())
 
 
 def _parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
@@ -108,7 +121,8 @@ def _parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
         if index == reductions[1]:
             head = _auxiliary_head(newer, newer_side, size)
     yield Part("classifier", "linear", _linear(newer, size.num_classes))
-    yield Part("auxiliary_head", "all", head)
+    if head is not None:
+        yield Part(AUXILIARY_HEAD, "all", head)
 
 
 def _item(item: GenotypeItem, channels: int, side: int, reduction: bool) -> Cost:
@@ -215,9 +229,12 @@ def _imagenet_stem(size: NetworkSize) -> _Stem:
 _STEMS = {"cifar": _cifar_stem, "imagenet": _imagenet_stem}
 
 
-def _auxiliary_head(channels: int, side: int, size: NetworkSize) -> Cost:
+def _auxiliary_head(channels: int, side: int, size: NetworkSize) -> Cost | None:
     stride = 3 if size.stem == "cifar" else 2
-    pooled = max((side - 5) // stride + 1, 0)
+    pooled = (side - _POOLING) // stride + 1
+    # A convolution of 2x2 taps follows.
+    if pooled < 2:
+        return None
     narrow = _convolution(1, channels, 128, pooled) + _norm(128)
-    wide = _convolution(4, 128, 768, max(pooled - 1, 0)) + _norm(768)
+    wide = _convolution(4, 128, 768, pooled - 1) + _norm(768)
     return narrow + wide + _linear(768, size.num_classes)

@@ -60,6 +60,25 @@ def test_parameters_equal_the_networks(genotype, stem):
     assert network_cost(genotype, size, auxiliary_head=True).params == counted
 
 
+@pytest.mark.parametrize(("stem", "least"), [("cifar", 29), ("imagenet", 193)])
+def test_images_that_are_too_small_have_no_auxiliary_head(stem, least):
+    """The network refuses to build one for the same sides."""
+    genotype = Genotype.load("FairDARTS_a")
+    for side in (least - 1, least):
+        model = DartsNetwork(genotype, 7, init_channels=2, layers=3, stem=stem, auxiliary=True)
+        size = NetworkSize(2, 3, side, 3, 7, stem)
+        if side == least:
+            model.build((None, side, side, 3))
+            assert network_parts(genotype, size)[-1].place == "auxiliary_head"
+            continue
+        with pytest.raises(ConfigurationError, match="auxiliary head"):
+            model.build((None, side, side, 3))
+        with pytest.raises(ConfigurationError, match="too small for an auxiliary head"):
+            network_cost(genotype, size, auxiliary_head=True)
+        assert all(part.place != "auxiliary_head" for part in network_parts(genotype, size))
+        assert network_cost(genotype, size).params > 0
+
+
 def test_parts_name_every_layer_once():
     parts = network_parts(Genotype.load("FairDARTS_a"), NetworkSize(layers=3))
     names = [(part.place, part.name) for part in parts]

@@ -17,8 +17,10 @@ from fairdarts_tf.costs import NetworkSize
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.network import DartsNetwork
+from fairdarts_tf.profiling import latency
 from fairdarts_tf.profiling.counts import as_fields, count
 from fairdarts_tf.profiling.latency import _measure, measure_latency
+from fairdarts_tf.profiling.measurements import Latency, Measurements
 from fairdarts_tf.profiling.tables import latency_text
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -101,6 +103,9 @@ def test_table_and_a_genotype_from_a_directory(tmp_path, capsys):
     output = capsys.readouterr().out
     total = count(GENOTYPE, NetworkSize(4, 3, 8, 1, 3)).total
     assert f"parameters {total.params:>36,}" in output
+    assert "parameters with auxiliary head  - (the images are too small for one)" in output
+    assert run(f"--genotype={tmp_path}", *flags, "--nolatency", "--format=json") == 0
+    assert json.loads(capsys.readouterr().out)["params_with_auxiliary_head"] is None
     assert "cell_1 (reduce)" in output and "sep_conv_3x3" in output and "Counted: params:" in output
 
 
@@ -152,6 +157,18 @@ def test_latency_of_tflite():
     assert f"{row.median_ms:.2f}" in text and "median and 90th percentile of 3 runs" in " ".join(text.split())
 
 
+def test_json_says_how_it_was_measured(capsys, monkeypatch):
+    row = Latency("TFLite", 2000, "a device", 1.5, 2.5, 90_000_000, 80_000_000)
+    measured = Measurements(7, 2, (row,))
+    monkeypatch.setattr(latency, "measure_latency", lambda *_: measured)
+    assert run("--genotype=FairDARTS_a", "--format=json") == 0
+    document = json.loads(capsys.readouterr().out)["latency"]
+    assert document["runs"] == 7 and document["forms"][0]["p90_ms"] == 2.5
+    assert document["measured"].startswith("Measured on 2 CPU cores: one image at a time, from uint8 pixels")
+    assert "90th percentile of 7 runs" in document["measured"]
+    assert document["measured"] in " ".join(latency_text(measured).split())
+
+
 def test_a_form_that_cannot_be_run(tmp_path):
     (tmp_path / "a.tflite").write_text("nothing")
     with pytest.raises(RunError, match="latency of TFLite cannot be measured.*--nolatency"):
@@ -162,8 +179,7 @@ def test_a_form_that_cannot_be_run(tmp_path):
 def test_latency_of_all_forms(capsys):
     flags = ["--genotype=FairDARTS_a", "--init_channels=2", "--layers=3", "--image_size=8", "--runs=3"]
     assert run(*flags, "--format=json") == 0
-    latency = json.loads(capsys.readouterr().out)["latency"]
-    rows = latency["forms"]
+    rows = json.loads(capsys.readouterr().out)["latency"]["forms"]
     assert [row["form"] for row in rows] == ["Keras", "SavedModel", "TFLite"]
     assert all(0 < row["median_ms"] <= row["p90_ms"] for row in rows)
     assert rows[2]["peak_memory_bytes"] < rows[0]["peak_memory_bytes"]

@@ -111,7 +111,7 @@ def main() -> None:
     document = {"genotype": given.genotype, "network": dataclasses.asdict(size), **as_fields(counts)}
     document["counted"] = COUNTED
     if measured is not None:
-        document["latency"] = dataclasses.asdict(measured)
+        document["latency"] = dataclasses.asdict(measured) | {"measured": measured.describe()}
     print(json.dumps(document, indent=2))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from fairdarts_tf.costs import Cost, NetworkSize, Part, network_parts
+from fairdarts_tf.costs import AUXILIARY_HEAD, Cost, NetworkSize, Part, network_parts
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.settings_checks import check_settings
@@ -14,10 +14,10 @@ from fairdarts_tf.spaces.reductions import reduction_cells
 COUNTED = (
     "params: kernels of convolutions, scale and offset of BatchNorm, the classifier with its bias. macs: multiply-adds "
     "of convolutions and of the classifier for one image; pooling, addition, BatchNorm and ReLU count none. The "
-    "auxiliary head exists in training only: it is in params_with_auxiliary_head alone, and not in macs."
+    "auxiliary head exists in training only, and not for images that are too small for it: it is in "
+    "params_with_auxiliary_head alone, and not in macs."
 )
 
-_HEAD = "auxiliary_head"
 _LEAST_SIDES = {"cifar": 4, "imagenet": 32}
 _RANGES: dict[str, tuple[float, float]] = {
     "init_channels": (2, 4096),
@@ -54,16 +54,21 @@ class Counts:
 
     Attributes:
         total: Of the whole network, without auxiliary head.
-        auxiliary_head: Of that head, which only training has.
+        auxiliary_head: Of that head, which only training has; None where the images are too small for one.
         cells: Stem, cells and classifier, in order; without the head.
         operations: The same layers by operation: those that the genotype names, the alignments of the cells' inputs,
             stem and classifier; the one with the most multiply-adds first.
     """
 
     total: Cost
-    auxiliary_head: Cost
+    auxiliary_head: Cost | None
     cells: tuple[Group, ...]
     operations: tuple[Group, ...]
+
+    @property
+    def params_with_auxiliary_head(self) -> int | None:
+        """Parameters while it is trained with an auxiliary head; None where there can be none."""
+        return None if self.auxiliary_head is None else self.total.params + self.auxiliary_head.params
 
 
 def count(genotype: Genotype, size: NetworkSize) -> Counts:
@@ -74,8 +79,8 @@ def count(genotype: Genotype, size: NetworkSize) -> Counts:
     """
     check_size(size)
     parts = network_parts(genotype, size)
-    inside = [part for part in parts if part.place != _HEAD]
-    head = sum((part.cost for part in parts if part.place == _HEAD), Cost())
+    inside = [part for part in parts if part.place != AUXILIARY_HEAD]
+    head = next((part.cost for part in parts if part.place == AUXILIARY_HEAD), None)
     kinds = {
         f"cell_{index}": "reduce" if index in reduction_cells(size.layers) else "normal" for index in range(size.layers)
     }
@@ -107,7 +112,7 @@ def as_fields(counts: Counts) -> dict[str, object]:
     """Returns the counts as what JSON can hold."""
     return {
         "params": counts.total.params,
-        "params_with_auxiliary_head": counts.total.params + counts.auxiliary_head.params,
+        "params_with_auxiliary_head": counts.params_with_auxiliary_head,
         "macs": counts.total.macs,
         "cells": [
             {

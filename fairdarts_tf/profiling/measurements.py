@@ -52,3 +52,7 @@ class Measurements:
     runs: int
     cores: int
     forms: tuple[Latency, ...]
+
+    def describe(self) -> str:
+        """Returns, for people, how it was measured."""
+        return f"Measured on {self.cores} CPU cores: {MEASURED.format(runs=self.runs, warm_up=WARM_UP)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from fairdarts_tf.costs import Cost
 from fairdarts_tf.profiling.counts import COUNTED, Counts
-from fairdarts_tf.profiling.measurements import MEASURED, WARM_UP, Measurements
+from fairdarts_tf.profiling.measurements import Measurements
 
 WIDTH = 100
 
@@ -15,7 +15,7 @@ WIDTH = 100
 def counts_text(counts: Counts) -> str:
     """Returns totals, a table by cell, a table by operation, and what is counted."""
     total = counts.total
-    with_head = total.params + counts.auxiliary_head.params
+    with_head = counts.params_with_auxiliary_head
     cells = [
         [f"{cell.name} ({cell.kind})" if cell.kind else cell.name, *_cost_fields(cell.cost, total)]
         for cell in counts.cells
@@ -24,7 +24,7 @@ def counts_text(counts: Counts) -> str:
     return "\n".join(
         [
             f"parameters                      {total.params:15,}",
-            f"parameters with auxiliary head  {with_head:15,}",
+            f"parameters with auxiliary head  {_TOO_SMALL if with_head is None else f'{with_head:15,}'}",
             f"multiply-adds of one image      {total.macs:15,}",
             "",
             *table(["cell", *_COST_NAMES], cells),
@@ -51,8 +51,7 @@ def latency_text(measured: Measurements) -> str:
         ]
         for form in measured.forms
     ]
-    how = MEASURED.format(runs=measured.runs, warm_up=WARM_UP)
-    return "\n".join([*table(names, rows), "", *textwrap.wrap(f"Measured on {measured.cores} CPU cores: {how}", WIDTH)])
+    return "\n".join([*table(names, rows), "", *textwrap.wrap(measured.describe(), WIDTH)])
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -68,6 +67,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 _ALIGNMENTS = "align_older and align_newer bring the two inputs of a cell to its channels and size."
+_TOO_SMALL = "- (the images are too small for one)"
 _COST_NAMES = ("params", "share", "macs", "share")
 
 
