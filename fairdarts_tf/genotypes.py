@@ -164,18 +164,17 @@ class Genotype:
 
         Args:
             name_or_path: A name of `published_names`; a JSON file; a file with a literal; or a directory that holds
-                ``genotype.json``.
+                ``genotype.json``. A text that is a published name means the published cell even where there is such a
+                file: ``"./FairDARTS_a"``, or a `Path`, means the file.
 
         Raises:
             GenotypeError: When it is none of these, or cannot be read.
         """
         name = os.fspath(name_or_path)
-        if name in _published():
+        if name_or_path in _published():
             return published(name)
         if not os.path.exists(name):
-            raise GenotypeError(
-                f"{unknown_name('genotype', _shorten(name), published_names())} There is no such file either."
-            )
+            raise GenotypeError(_absent(name_or_path))
         path = Path(name, _GENOTYPE_FILE) if os.path.isdir(name) else Path(name)
         try:
             text = read_text(path)
@@ -238,6 +237,13 @@ def check_operations(operations: Sequence[str]) -> None:
             raise GenotypeError(f"operation {operation!r} is listed twice. List each candidate once.")
     if not set(operations) - {"none"}:
         raise GenotypeError("the list of operations holds no candidate. Name at least one besides 'none'.")
+
+
+def _absent(name_or_path: str | os.PathLike[str]) -> str:
+    if not isinstance(name_or_path, str) or os.sep in name_or_path:
+        return f"there is no file or directory {name_or_path}. Name a genotype's file, or the directory of a search."
+    unknown = unknown_name("genotype", _shorten(name_or_path), published_names())
+    return f"{unknown} There is no such file or directory either."
 
 
 def _check_space(space: Any) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -55,8 +56,7 @@ def load_inherited_network(search_workdir: str | os.PathLike[str], data_dir: str
         DataError: When its data set, which gives class names and normalisation, cannot be loaded.
     """
     supernet, settings = load_supernet(search_workdir)
-    # A bare name could be that of a published genotype.
-    genotype = Genotype.load(os.path.abspath(search_workdir))
+    genotype = Genotype.load(Path(search_workdir))
     images = data.load_dataset(
         settings.dataset,
         "train",

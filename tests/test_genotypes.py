@@ -22,6 +22,8 @@ from fairdarts_tf.genotypes import (
     published,
     published_names,
 )
+from fairdarts_tf.report.run_records import read_genotype
+from fairdarts_tf.training.settings import TrainSettings
 
 DARTS_LITERAL = """Genotype(
     normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 2)],
@@ -276,6 +278,24 @@ def test_load_by_name_file_literal_and_directory(tmp_path: Path):
     assert Genotype.load(str(tmp_path / "genotype.json")) == wanted
     assert Genotype.load(tmp_path / "marked.json") == wanted
     assert Genotype.load(tmp_path / "literal.py") == Genotype.from_literal(FAIRDARTS_LITERAL)
+
+
+def test_a_published_name_means_the_published_cell_and_a_path_the_file(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = published("FairDARTS_b")
+    (tmp_path / "FairDARTS_a").mkdir()
+    own.save(tmp_path / "FairDARTS_a" / "genotype.json")
+    assert Genotype.load("FairDARTS_a") == published("FairDARTS_a")
+    assert Genotype.load("./FairDARTS_a") == Genotype.load(Path("FairDARTS_a")) == own
+    assert read_genotype(Path("FairDARTS_a"), []) == own
+    assert TrainSettings(genotype="FairDARTS_a").named_genotype == "FairDARTS_a"
+    assert Genotype.load(TrainSettings(init_from="FairDARTS_a").named_genotype) == own
+
+
+def test_a_path_that_is_absent_is_no_unknown_name(tmp_path: Path):
+    for path in (f"{tmp_path}/FairDARTS_a", "./FairDARTS_z", Path("FairDARTS_z")):
+        with pytest.raises(GenotypeError, match=r"^there is no file or directory .*FairDARTS_"):
+            Genotype.load(path)
 
 
 def test_load_names_the_file_and_suggests(tmp_path: Path):

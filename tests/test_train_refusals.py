@@ -24,7 +24,7 @@ def refused(capsys, *flags: str) -> str:
     ("changes", "message"),
     [
         ({"genotype": "FairDARTS_z"}, "Did you mean"),
-        ({"genotype": "/nowhere/genotype.json"}, "nowhere"),
+        ({"genotype": "/nowhere/genotype.json"}, "no file or directory /nowhere/genotype.json"),
         ({"dataset": "digit"}, "digits"),
         ({"cutout": 9}, "wider than the images"),
         ({"auxiliary_weight": 0.4}, "--auxiliary_weight=0"),
@@ -32,6 +32,7 @@ def refused(capsys, *flags: str) -> str:
         ({"network": "imagenet"}, "too small"),
         ({"layers": 2}, "--layers"),
         ({"epochs": "many"}, "epochs"),
+        ({"genotype": "", "init_from": "nowhere"}, "no file or directory nowhere"),
         ({"init_from": "/nowhere"}, "nowhere"),
     ],
 )

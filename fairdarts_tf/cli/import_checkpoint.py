@@ -29,7 +29,8 @@ _AS_FILE = "Not given: as the file shows it; given: checked."
 flags.DEFINE_string(
     "genotype",
     None,
-    "The cells of the network: the name of a published genotype, a file, or a search's directory.",
+    "The cells of the network: the name of a published genotype, a file, or a search's directory (one with a published "
+    "name is written ./NAME).",
     flag_values=COMMAND.flags,
     module_name="network",
 )

@@ -27,7 +27,7 @@ With --nolatency nothing is measured, and the command answers at once.""",
 flags.DEFINE_string(
     "genotype",
     None,
-    "Name of a published genotype, a file, or a search's directory.",
+    "Name of a published genotype, a file, or a search's directory (one with a published name is written ./NAME).",
     flag_values=COMMAND.flags,
     module_name="network",
 )

@@ -82,7 +82,7 @@ def main() -> int:
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
     if run.settings() is None:
-        Genotype.load(settings.genotype or settings.init_from)
+        Genotype.load(settings.named_genotype)
     load_tensorflow()
     from fairdarts_tf.training.run import run_training
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ def check_description(run: Run, found: FoundNetwork) -> None:
         )
 
 
-def check_genotype(run: Run, genotype: Genotype, named: str) -> None:
+def check_genotype(run: Run, genotype: Genotype, named: str | os.PathLike[str]) -> None:
     """Checks that a name or a file still means the genotype that a training was begun with.
 
     Args:

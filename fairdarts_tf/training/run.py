@@ -115,7 +115,7 @@ def genotype_of(settings: TrainSettings, run: Run) -> Genotype:
         GenotypeError: When it cannot be read.
         RunError: When the one that the settings name is another by now. That it is gone is no error.
     """
-    begun, named = run.workdir / "genotype.json", settings.genotype or settings.init_from
+    begun, named = run.workdir / "genotype.json", settings.named_genotype
     if not begun.is_file():
         return Genotype.load(named)
     genotype = Genotype.load(begun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.settings_checks import PRECISIONS, STRATEGIES, as_flags, check_settings
@@ -22,7 +23,8 @@ class TrainSettings:
     and for the validation images: the authors choose the best epoch by the test images.
 
     Args:
-        genotype: Name of a published genotype, a file, or a search's directory; empty: that of `init_from`.
+        genotype: Name of a published genotype, a file, or a search's directory (one with the name of a published
+            genotype is written ``./NAME``); empty: that of `init_from`.
         init_from: A search's directory, whose supernet gives the initial weights of the operations that were kept;
             empty: random weights.
         dataset: ``digits`` (8 x 8 pixels: with a `cutout` and an `auxiliary_weight` of 0), a name of
@@ -128,6 +130,11 @@ class TrainSettings:
                 f"--warmup_epochs is {self.warmup_epochs}, which leaves none of the {self.epochs} epochs to the "
                 "schedule. Lower it, or raise --epochs."
             )
+
+    @property
+    def named_genotype(self) -> str | Path:
+        """What `Genotype.load` is to read: `genotype`, or else the directory `init_from`, whatever its name is."""
+        return self.genotype or Path(self.init_from)
 
     def as_flags(self) -> dict[str, str]:
         """Returns every setting as text, by its flag's name, as a flagfile holds it."""
