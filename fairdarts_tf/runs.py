@@ -99,6 +99,14 @@ class Run:
             settings[name.removeprefix("no") if negated else name] = value if equals else str(not negated).lower()
         return settings
 
+    def is_search(self) -> bool:
+        """Returns whether the directory holds a search, and not a training.
+
+        Raises:
+            RunError: When its ``flags.txt`` is no list of flags.
+        """
+        return "train_portion" in (self.settings() or {})
+
     def write_epoch(self, history: History, genotype: Genotype | None) -> None:
         """Writes history, alphas and genotype as they stand after an epoch."""
         write_text_atomically(self.workdir / "history.csv", history.csv())

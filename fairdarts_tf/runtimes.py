@@ -15,6 +15,7 @@ import numpy as np
 
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.labels import LABELS_FILE, read_labels
+from fairdarts_tf.runs import Run
 from fairdarts_tf.silence import silent_stderr
 
 SIGNATURE = "serving_default"
@@ -60,7 +61,7 @@ def open_model(path: str | os.PathLike[str], weights: str = "best") -> Runtime:
         weights: ``"best"`` or ``"last"``: which weights of a training's directory. Defaults to ``"best"``.
 
     Raises:
-        RunError: When there is no such path, it is none of these, or it is broken.
+        RunError: When there is no such path, it is none of these, a search's directory, or it is broken.
     """
     path = Path(path)
     if not path.exists():
@@ -208,6 +209,12 @@ def _open_directory(path: Path, weights: str) -> Runtime:
         return KerasRuntime.of_workdir(path, weights)
     if (path / "saved_model.pb").is_file():
         return SavedModelRuntime(path)
+    if Run(path).is_search():
+        raise RunError(
+            f"{path} is a search, which leaves cells but no network that can be run. Train them (bin/train "
+            f"--genotype={path}) or export them with the supernet's weights (bin/export --workdir={path}), and "
+            "name what that leaves."
+        )
     inside = sorted(entry for entry in path.iterdir() if _is_network(entry))
     hint = f" It holds {inside[0].name}: name {inside[0]}." if inside else ""
     raise RunError(f"{path} is no network that can be run.{hint} {_EXPECTED}")

@@ -18,7 +18,9 @@ from fairdarts_tf.export.saved_model import write_saved_model
 from fairdarts_tf.export.tflite import convert
 from fairdarts_tf.labels import labels_text
 from fairdarts_tf.prediction import predict_files
+from fairdarts_tf.runs import Run
 from fairdarts_tf.serving import ServingNetwork
+from fairdarts_tf.settings import SearchSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -50,6 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index, pixels in enumerate(random_images(3)):
         Image.fromarray(pixels).save(root / f"{index}.png")
     (root / "none.png").write_text("no image")
+    Run(root / "search").open(SearchSettings().as_flags())
     content = (root / "0.png").read_bytes()
     (root / "cut.png").write_bytes(content[: len(content) // 2])
     return root
@@ -144,6 +147,8 @@ def test_a_network_for_images_that_are_not_square(tmp_path):
         (["--model={0}/network.tflite", "{0}/0.png", "--top=0"], "top"),
         (["--model={0}/none.png", "{0}/0.png"], "no network"),
         (["--model={0}", "{0}/0.png"], "no network that can be run"),
+        (["--model={0}/search", "{0}/0.png"], "bin/train --genotype={0}/search"),
+        (["--model={0}/search", "{0}/0.png"], "bin/export --workdir={0}/search"),
     ],
 )
 def test_bad_input_is_one_line(folder, capsys, arguments, words):
@@ -151,4 +156,4 @@ def test_bad_input_is_one_line(folder, capsys, arguments, words):
     output, error = capsys.readouterr()
     assert output == ""
     assert error.startswith("predict: ") and error.count("\n") == 1
-    assert words in error
+    assert words.format(folder) in error

@@ -79,7 +79,7 @@ def evaluate_run(
     configure_runtime()
     recorded = Run(workdir).settings() or {}
     data_dir = data_dir or recorded.get("data_dir") or None
-    if is_search(workdir):
+    if not Path(workdir, "model.json").is_file() and Run(workdir).is_search():
         from fairdarts_tf.inherited_weights import load_inherited_network
 
         model, described = load_inherited_network(workdir, data_dir), _INHERITED
@@ -96,15 +96,6 @@ def evaluate_run(
     images = load_images(dataset, split, model.image_shape, recorded=recorded, data_dir=data_dir, download=download)
     found = evaluate(model, images, batch_size)
     return dataclasses.replace(found, dataset=dataset, split=split, weights=described)
-
-
-def is_search(workdir: str | os.PathLike[str]) -> bool:
-    """Returns whether a directory holds a search, not a training.
-
-    Raises:
-        RunError: When its flags.txt is no list of flags.
-    """
-    return not Path(workdir, "model.json").is_file() and "train_portion" in (Run(workdir).settings() or {})
 
 
 def _logits(found: FoundNetwork, images: LabelledImages, batch_size: int) -> np.ndarray:
