@@ -1,4 +1,4 @@
-"""A run's directory: which files a search leaves, and whether a start may go on in it."""
+"""A run's directory, of a search or of a training: its settings, and whether a start may go on in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_FLAGS_BYTES = 1_000_000
 
 
 class Run:
-    """The files of one search.
+    """The directory of one run: of a search or of a training.
 
     Attributes:
         workdir: The directory.
@@ -35,7 +35,7 @@ class Run:
         self.tensorboard = self.workdir / "tensorboard"
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """Checks, before anything is written, that a search with these settings may start or go on here.
+        """Checks, before anything is written, that a run with these settings may start or go on here.
 
         Args:
             settings: Every setting as text, by its flag's name.
@@ -108,7 +108,7 @@ class Run:
         return "train_portion" in (self.settings() or {})
 
     def write_epoch(self, history: History, genotype: Genotype | None) -> None:
-        """Writes history, alphas and genotype as they stand after an epoch."""
+        """Writes history, alphas and genotype of a search as they stand after an epoch."""
         write_text_atomically(self.workdir / "history.csv", history.csv())
         write_atomically(self.workdir / "history.npz", lambda file: np.savez_compressed(file, **history.arrays()))
         if history.alphas:
