@@ -1,11 +1,13 @@
 """What all commands share: flags of their own, one clear line for bad input, and exit codes.
 
-Exit codes: 0 when done; 2 for bad input; 130 when interrupted from the keyboard; 143 when terminated.
+Exit codes: 0 when done; 2 for bad input; 130 when interrupted from the keyboard; 141 when the reader of the output, as
+``head``, has closed it; 143 when terminated.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -15,6 +17,7 @@ from fairdarts_tf.errors import FairDartsError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_OUTPUT_CLOSED = 141
 EXIT_TERMINATED = 143
 
 
@@ -42,6 +45,20 @@ class Command:
     def execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
         """Parses ``argv`` (its first item is the program), runs ``main`` and returns the exit code."""
         _print_any_path()
+        try:
+            code = self._execute(main, argv)
+            # What is left in the buffer would fail as Python ends, with a traceback. A closed output is None.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            _discard_output()
+            return EXIT_OUTPUT_CLOSED
+        except OSError as error:
+            _discard_output()
+            return self._fail(f"cannot write to standard output: {error.strerror or error}. Check the free space.")
+
+    def _execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(self.help())
             return 0
@@ -57,6 +74,8 @@ class Command:
             return self._fail(f"{str(error).removeprefix('ERROR:: ')}. --help lists all flags with their types.")
         except FairDartsError as error:
             return self._fail(str(error))
+        except BrokenPipeError:
+            raise
         except OSError as error:
             return self._fail(_describe(error))
         except KeyboardInterrupt:
@@ -77,6 +96,13 @@ def _print_any_path() -> None:
     """Lets standard output, as standard error does, show what its encoding lacks, such as a path that is no UTF-8."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Lets what is still to be written to standard output go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _describe(error: OSError) -> str:
