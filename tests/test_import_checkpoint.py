@@ -241,6 +241,39 @@ def test_torch_itself_refuses_such_a_file(capsys, files):
     assert "model.pth.tar is broken" in refusal(capsys, files)
 
 
+@pytest.mark.parametrize("old", [False, True], ids=["zip and NumPy 2", "old format and NumPy 1"])
+def test_numpy_scalars_beside_the_weights_are_passed_over(monkeypatch, capsys, files, network, state, old):
+    """As the authors' train_imagenet.py may leave them."""
+    torch = pytest.importorskip("torch")
+    numbers = {
+        "best_acc_top1": np.float64(75.1),
+        "epoch": np.int64(249),
+        "is_best": np.bool_(True),
+        "lr": np.float32(1),
+    }
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+    content = {"state_dict": weights} | numbers
+    torch.save(content, files / "model.pth.tar", _use_new_zipfile_serialization=not old)
+    if old:
+        written = (files / "model.pth.tar").read_bytes()
+        assert b"numpy._core.multiarray" in written
+        (files / "model.pth.tar").write_bytes(written.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert command(files) == 0
+    capsys.readouterr()
+    found = read_weights(load_found_network(files / "out").network)
+    assert all(np.array_equal(found[name], value) for name, value in read_weights(network).items())
+    torch.save({"state_dict": weights | {"stem.0.weight": np.float64(1)}}, files / "model.pth.tar")
+    assert "not a tensor" in refusal(capsys, files, f"--output_dir={files / 'other'}")
+
+
+def test_a_numpy_scalar_opens_no_way_for_code(capsys, files):
+    torch = pytest.importorskip("torch")
+    torch.save({"best": np.float64(1), "state_dict": Hostile(files / "mark")}, files / "model.pth.tar")
+    assert "mkdir), which could run code" in refusal(capsys, files)
+    torch.save({"state_dict": np.array([Hostile(files / "mark")], dtype=object)}, files / "model.pth.tar")
+    assert "could run code" in refusal(capsys, files)
+
+
 @pytest.mark.parametrize("reader", ["stand_in", "torch"])
 def test_an_imported_network_computes_what_the_authors_does(shared, monkeypatch, files, reader):
     golden = Golden(shared / "golden" / "network_darts_v2.npz")

@@ -23,6 +23,23 @@ _WRAPPINGS = ("state_dict", "model", "model_state_dict")
 _NO_WEIGHTS = ("num_batches_tracked", "total_ops", "total_params")
 """Counters of BatchNorm, and what the profiler thop leaves in a model."""
 
+_NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
+"""What a NumPy scalar is pickled as, by NumPy 1 and 2: checkpoints hold the best accuracy as one."""
+
+
+class _Ignored:
+    """Takes the place of what a file asks for, whose arguments and state it drops: nothing of NumPy is called."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, _: object) -> None: ...
+
+
+def _in_place_of(global_name: str) -> type[_Ignored]:
+    module, _, name = global_name.rpartition(".")
+    # PyTorch 2.6 knows what is allowed by module and name alone; later versions also by a name that is given.
+    return type(name, (_Ignored,), {"__module__": module})
+
 
 def read_torch_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads the state dict of a checkpoint: bare, or within ``{"state_dict": ...}`` or ``{"model": ...}``.
@@ -68,7 +85,8 @@ def _load(torch: ModuleType, path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals([_in_place_of(name) for name in _NUMPY_SCALARS]):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # Foreign bytes make torch fail in more ways than could be listed.
