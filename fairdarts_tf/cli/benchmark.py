@@ -6,13 +6,13 @@ import dataclasses
 import json
 import sys
 
-from absl import flags
-
 from fairdarts_tf.benchmarking.multiply_adds import COUNTED
+from fairdarts_tf.benchmarking.results import BenchmarkResult
 from fairdarts_tf.benchmarking.run import run_benchmark
 from fairdarts_tf.benchmarking.settings import BenchmarkSettings
 from fairdarts_tf.benchmarking.tables import MEASURED, benchmark_text
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 
 COMMAND = Command(
@@ -29,14 +29,7 @@ _SUBJECTS = {
 }
 
 define_flags(BenchmarkSettings, _SUBJECTS, "what is measured", COMMAND.flags)
-flags.DEFINE_enum(
-    "format",
-    "table",
-    ["table", "json"],
-    "Tables for people, or JSON.",
-    flag_values=COMMAND.flags,
-    module_name="output",
-)
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -48,21 +41,22 @@ def main() -> None:
     """
     settings = read_settings(BenchmarkSettings, COMMAND.flags, None)
     result = run_benchmark(settings, say=lambda text: print(text, file=sys.stderr, flush=True))
-    if COMMAND.flags.format == "table":
-        print(benchmark_text(settings, result))
-        return
+    print(formatted(COMMAND.flags, lambda: benchmark_text(settings, result), lambda: _json(settings, result)))
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+def _json(settings: BenchmarkSettings, result: BenchmarkResult) -> str:
     document = {
         "settings": dataclasses.asdict(settings),
         **dataclasses.asdict(result),
         "measured": MEASURED,
         "counted": COUNTED,
     }
-    print(json.dumps(document, indent=2))
-
-
-def run() -> None:
-    """Entry point of the command."""
-    sys.exit(COMMAND.execute(main, sys.argv))
+    return json.dumps(document, indent=2)
 
 
 if __name__ == "__main__":

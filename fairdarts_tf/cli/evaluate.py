@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.runs import Run
@@ -81,14 +82,7 @@ flags.DEFINE_string(
     flag_values=COMMAND.flags,
     module_name="output",
 )
-flags.DEFINE_enum(
-    "format",
-    "text",
-    ["text", "json"],
-    "What is printed: a table, or what the JSON file holds.",
-    flag_values=COMMAND.flags,
-    module_name="output",
-)
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -117,7 +111,7 @@ def main() -> None:
         weights=given.weights,
         batch_size=given.batch_size,
     )
-    print(found.to_json() if given.format == "json" else found.to_text(), flush=True)
+    print(formatted(given, found.to_text, found.to_json), flush=True)
     for path in found.save(output_dir):
         print(f"written: {path}", file=sys.stderr)
 

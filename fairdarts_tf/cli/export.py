@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_TERMINATED, Command
+from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.errors import ConfigurationError, RunError, unknown_name
 from fairdarts_tf.export.plan import FORMATS, QUANTIZATIONS, plan_files
@@ -25,7 +26,6 @@ compared with the network on held-back images; a table of what was found goes to
 else, nothing is written and the exit code is 2.""",
 )
 
-_OUTPUTS = ("table", "json")
 _WEIGHTS = ("best", "last")
 
 flags.DEFINE_string("workdir", None, "The run's directory.", flag_values=COMMAND.flags, module_name="input")
@@ -56,9 +56,7 @@ flags.DEFINE_integer(
     flag_values=COMMAND.flags,
     module_name="output",
 )
-flags.DEFINE_string(
-    "format", "table", f"{', '.join(_OUTPUTS)}: what goes to stdout.", flag_values=COMMAND.flags, module_name="output"
-)
+define_format(COMMAND.flags)
 flags.DEFINE_string(
     "dataset",
     "",
@@ -106,11 +104,8 @@ def main() -> None:
         images=given.images,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    print(
-        json.dumps([dataclasses.asdict(row) for row in rows], indent=2)
-        if given.format == "json"
-        else format_table(rows)
-    )
+    as_json = lambda: json.dumps([dataclasses.asdict(row) for row in rows], indent=2)  # noqa: E731
+    print(formatted(given, lambda: format_table(rows), as_json))
 
 
 def run() -> None:
@@ -126,8 +121,6 @@ def _check_flags() -> None:
             raise ConfigurationError(f"{question} Name a directory with --{name}.")
     if given.weights not in _WEIGHTS:
         raise ConfigurationError(unknown_name("--weights", given.weights, _WEIGHTS))
-    if given.format not in _OUTPUTS:
-        raise ConfigurationError(unknown_name("--format", given.format, _OUTPUTS))
     plan_files(given.formats, given.quantize)
     if given.batch_size < 0:
         raise ConfigurationError(f"the batch size is {given.batch_size}, but must be at least 1, or 0 for any number.")

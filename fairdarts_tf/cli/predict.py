@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.data.decoding import check_image
 from fairdarts_tf.errors import ConfigurationError, RunError
@@ -46,14 +47,7 @@ flags.DEFINE_integer(
     flag_values=COMMAND.flags,
     module_name="output",
 )
-flags.DEFINE_enum(
-    "format",
-    "text",
-    ["text", "json"],
-    "A table for people, or JSON.",
-    flag_values=COMMAND.flags,
-    module_name="output",
-)
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -77,7 +71,7 @@ def main() -> None:
     from fairdarts_tf.runtimes import open_model
 
     guesses = predict_files(open_model(model, COMMAND.flags.weights), files, COMMAND.flags.top)
-    print({"text": _text, "json": _json}[COMMAND.flags.format](files, guesses))
+    print(formatted(COMMAND.flags, lambda: _text(files, guesses), lambda: _json(files, guesses)))
 
 
 def run() -> None:

@@ -9,11 +9,13 @@ import sys
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.costs import NetworkSize
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.profiling.counts import COUNTED, as_fields, count
+from fairdarts_tf.profiling.counts import COUNTED, Counts, as_fields, count
+from fairdarts_tf.profiling.measurements import Measurements
 from fairdarts_tf.profiling.tables import counts_text, latency_text
 
 COMMAND = Command(
@@ -76,14 +78,7 @@ flags.DEFINE_integer(
     flag_values=COMMAND.flags,
     module_name="measurement",
 )
-flags.DEFINE_enum(
-    "format",
-    "table",
-    ["table", "json"],
-    "Tables for people, or JSON.",
-    flag_values=COMMAND.flags,
-    module_name="output",
-)
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -105,14 +100,7 @@ def main() -> None:
         from fairdarts_tf.profiling.latency import measure_latency
 
         measured = measure_latency(genotype, size, given.runs)
-    if given.format == "table":
-        print(counts_text(counts) + ("" if measured is None else f"\n\n{latency_text(measured)}"))
-        return
-    document = {"genotype": given.genotype, "network": dataclasses.asdict(size), **as_fields(counts)}
-    document["counted"] = COUNTED
-    if measured is not None:
-        document["latency"] = dataclasses.asdict(measured) | {"measured": measured.describe()}
-    print(json.dumps(document, indent=2))
+    print(formatted(given, lambda: _text(counts, measured), lambda: _json(size, counts, measured)))
 
 
 def run() -> None:
@@ -123,6 +111,18 @@ def run() -> None:
 def _size() -> NetworkSize:
     names = [field.name for field in dataclasses.fields(NetworkSize) if field.name != "stem"]
     return NetworkSize(**{name: COMMAND.flags[name].value for name in names}, stem=COMMAND.flags.network)
+
+
+def _text(counts: Counts, measured: Measurements | None) -> str:
+    return counts_text(counts) + ("" if measured is None else f"\n\n{latency_text(measured)}")
+
+
+def _json(size: NetworkSize, counts: Counts, measured: Measurements | None) -> str:
+    document = {"genotype": COMMAND.flags.genotype, "network": dataclasses.asdict(size), **as_fields(counts)}
+    document["counted"] = COUNTED
+    if measured is not None:
+        document["latency"] = dataclasses.asdict(measured) | {"measured": measured.describe()}
+    return json.dumps(document, indent=2)
 
 
 if __name__ == "__main__":
