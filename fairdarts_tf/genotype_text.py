@@ -15,6 +15,8 @@ from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.files import open_file
 
 MAX_TEXT_BYTES = 1_000_000
+MAX_LITERAL_BYTES = 100_000
+"""Python's parser takes a kilobyte of memory for a byte of a hostile literal; 64 nodes of DARTS take 5,000 bytes."""
 MAX_RANGE = 1000
 """No range of nodes is longer; what is too large for a genotype is refused by the genotype's own checks."""
 
@@ -44,7 +46,7 @@ def parse_json(text: str) -> Any:
     Raises:
         GenotypeError: When it is too long, broken, too deep, or holds a field twice or a number that is none.
     """
-    _check_size(text)
+    _check_size(text, MAX_TEXT_BYTES)
     try:
         return json.loads(text, object_pairs_hook=_object_without_repeats, parse_constant=_refuse_constant)
     except GenotypeError:
@@ -89,7 +91,7 @@ def parse_literal(text: str, name: str, fields: tuple[str, ...]) -> dict[str, An
 
 def _parse_expression(text: str) -> ast.expr:
     """Returns the expression of a text that is one expression, or one assignment of it to a name."""
-    _check_size(text)
+    _check_size(text, MAX_LITERAL_BYTES)
     try:
         with warnings.catch_warnings():
             # The text is data: what Python would remark on it as source code concerns nobody.
@@ -132,9 +134,9 @@ def _range(bounds: list[Any]) -> list[int]:
     return list(range(*bounds))
 
 
-def _check_size(text: str) -> None:
-    if len(text) > MAX_TEXT_BYTES:
-        raise GenotypeError(f"longer than {MAX_TEXT_BYTES:,} characters: this is no genotype.")
+def _check_size(text: str, most: int) -> None:
+    if len(text) > most:
+        raise GenotypeError(f"longer than {most:,} characters: this is no genotype.")
 
 
 def _reason(error: BaseException) -> str:

@@ -350,7 +350,10 @@ def _intersection(nodes: Iterable[int], existing: Sequence[int]) -> tuple[int, .
 
 
 def _brief(value: Any) -> str:
-    return reprlib.repr(value)
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no number of more than some thousands of digits as decimal ones.
+        return "a number of thousands of digits"
 
 
 def _shorten(name: str) -> str:
