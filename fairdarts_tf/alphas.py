@@ -23,6 +23,8 @@ from fairdarts_tf.genotypes import CELL_KINDS, INPUTS, MAX_NODES
 
 MAX_BYTES = 16 * 2**20
 """No archive of alphas is larger than 16 MiB, packed or unpacked: a search of 600 epochs keeps under 1 MiB."""
+MAX_REASON = 200
+"""Characters of a library's message, which may quote what a broken file holds."""
 
 _ALPHAS_FILE = "alphas.npz"
 _HISTORY_FILE = "history.npz"
@@ -45,8 +47,7 @@ def load_alphas(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     path = _inside(path, _ALPHAS_FILE)
     tables = _read_arrays(path, CELL_KINDS)
-    _check_tables(path, tables, dimensions=2)
-    return {kind: table.astype(np.float64) for kind, table in tables.items()}
+    return _checked_tables(path, tables, dimensions=2)
 
 
 def load_history(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -64,12 +65,13 @@ def load_history(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     path = _inside(path, _HISTORY_FILE)
     arrays = _read_arrays(path, (*CELL_KINDS, "epoch"))
     epoch = arrays.pop("epoch")
-    _check_tables(path, arrays, dimensions=3)
-    if not np.issubdtype(epoch.dtype, np.integer) or epoch.shape != arrays["normal"].shape[:1]:
+    tables = _checked_tables(path, arrays, dimensions=3)
+    # Not issubdtype: for NumPy, spans of time are integers too.
+    if epoch.dtype.kind not in "iu" or epoch.shape != tables["normal"].shape[:1]:
         raise GenotypeError(f"{path}: 'epoch' is no list of one whole number for each table. {_EXPECTED}")
-    if epoch[0] < 1 or not np.all(epoch[1:] > epoch[:-1]):
+    if epoch[0] < 1 or epoch[-1] > np.iinfo(np.int64).max or not np.all(epoch[1:] > epoch[:-1]):
         raise GenotypeError(f"{path}: 'epoch' does not count upwards from 1 or a later epoch. {_EXPECTED}")
-    return {**{kind: table.astype(np.float64) for kind, table in arrays.items()}, "epoch": epoch.astype(np.int64)}
+    return {**tables, "epoch": epoch.astype(np.int64)}
 
 
 def nodes_of(edges: int) -> int:
@@ -108,7 +110,9 @@ def _inside(path: str | os.PathLike[str], name: str) -> Path:
     return Path(path, name) if os.path.isdir(path) else Path(path)
 
 
-def _check_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) -> None:
+def _checked_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) -> dict[str, np.ndarray]:
+    """Returns the tables as float64."""
+    checked = {}
     shapes = {table.shape for table in tables.values()}
     if len(shapes) > 1:
         raise GenotypeError(f"{path}: the cells' tables differ in shape, {_and(shapes)}. {_EXPECTED}")
@@ -118,7 +122,10 @@ def _check_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) ->
                 f"{path}: {kind!r} is {table.dtype} of shape {table.shape}, not {dimensions}-dimensional numbers with "
                 f"fractions. {_EXPECTED}"
             )
-        if not np.isfinite(table).all():
+        with np.errstate(over="ignore"):
+            # First converted, then checked: a longer float may be finite only as what it was.
+            checked[kind] = table.astype(np.float64)
+        if not np.isfinite(checked[kind]).all():
             raise GenotypeError(
                 f"{path}: {kind!r} holds values that are not finite. The search diverged: search again with a smaller "
                 "--alpha_learning_rate."
@@ -127,6 +134,7 @@ def _check_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) ->
             nodes_of(table.shape[-2])
         except GenotypeError as error:
             raise GenotypeError(f"{path}: {kind!r}: {error}") from None
+    return checked
 
 
 def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -146,13 +154,16 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     except KeyError as error:
         raise GenotypeError(f"{path}: {error.args[0]}. {_EXPECTED}") from None
     except Exception as error:  # Foreign bytes make zipfile, zlib and NumPy fail in more ways than could be listed.
-        raise GenotypeError(f"{path}: broken or no .npz archive ({error}). Copy it again, or search again.") from None
+        reason = " ".join(str(error).split())[:MAX_REASON]
+        raise GenotypeError(f"{path}: broken or no .npz archive ({reason}). Copy it again, or search again.") from None
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
     if sum(member.file_size for member in members) > MAX_BYTES:
         raise GenotypeError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes, so no table of alphas. {_EXPECTED}")
+    if len({member.filename for member in members}) < len(members):
+        raise GenotypeError(f"{path}: holds two arrays of one name. {_EXPECTED}")
     if any(member.compress_type not in _PACKINGS for member in members):
         raise GenotypeError(f"{path}: packed in a way that NumPy does not use. {_EXPECTED}")
 
