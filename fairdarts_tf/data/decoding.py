@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fairdarts_tf.data.resizing import fit_to_square
 from fairdarts_tf.errors import DataError
+from fairdarts_tf.files import open_file
 
 # Files are often something else than their suffix says. Formats that may start other programs are left out.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
@@ -28,8 +29,8 @@ def quiet_pillow() -> Iterator[None]:
     # Formats are known by name only once Pillow has loaded its plugins.
     Image.init()
     with warnings.catch_warnings():
-        # The limit on pixels is our own, and an error.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # Of many pixels, of damage that Pillow passes over: an image is decoded or refused, and the limit is our own.
+        warnings.simplefilter("ignore")
         yield
 
 
@@ -68,7 +69,7 @@ def check_image(file: str | os.PathLike[str]) -> None:
 @contextlib.contextmanager
 def _opened(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with open_file(file) as content, Image.open(content, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(
                     f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS // 1_000_000} million"
@@ -76,6 +77,8 @@ def _opened(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
             yield image
     except Exception as error:  # Pillow raises errors of many kinds on broken files.
         message = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, UnidentifiedImageError):
+            message = f"cannot identify it as {', '.join(FORMATS)}"
         reason = " ".join(message.split()).rstrip(".") or type(error).__name__
         raise DataError(f"cannot decode image {os.fspath(file)}: {reason}. Replace or remove the file.") from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from fairdarts_tf.data.decoding import decode_image, quiet_pillow
 from fairdarts_tf.data.images import LabelledImages, allocate_images
 from fairdarts_tf.errors import DataError
+from fairdarts_tf.files import readable
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 LAYOUT = "Expected: PATH/train/CLASS/*.png (or .jpg, .jpeg), with one folder for each of at least 2 classes"
@@ -28,15 +29,29 @@ def load_folder(path: str, split: str = "train", image_size: int | None = None) 
         image_size: Side that the images are resized to, in pixels. None keeps their own size, if they share one.
 
     Raises:
-        DataError: When the layout is another one, a class is empty, an image is broken or too large, or images differ
-            in size and no ``image_size`` is given.
+        DataError: When the layout is another one, a folder cannot be read, a class is empty or its name no UTF-8, an
+            image is broken or too large, or images differ in size and no ``image_size`` is given.
     """
-    root = Path(path).expanduser()
+    try:
+        root = _root(path)
+        class_names = _class_names(root / "train")
+        files, labels = _list_images(root / split, class_names)
+    except OSError as error:
+        place = readable(error.filename or path)
+        raise DataError(
+            f"image folder {place} cannot be read: {error.strerror}. Check the path and its permissions."
+        ) from error
+    return LabelledImages(_decode_all(files, image_size), np.array(labels, np.int32), class_names)
+
+
+def _root(path: str) -> Path:
+    try:
+        root = Path(path).expanduser()
+    except RuntimeError:  # Of a user who does not exist.
+        root = Path(path)
     if not path or not root.is_dir():
         raise DataError(f"there is no image folder {path!r}. {LAYOUT}.")
-    class_names = _class_names(root / "train")
-    files, labels = _list_images(root / split, class_names)
-    return LabelledImages(_decode_all(files, image_size), np.array(labels, np.int32), class_names)
+    return root
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -45,6 +60,9 @@ def _class_names(folder: Path) -> tuple[str, ...]:
         found = f"only the class {names[0]!r}" if names else "no class folders"
         raise DataError(f"image folder {folder} has {found}. {LAYOUT}.")
     for name in names:
+        if readable(name) != name:
+            # It goes into files of text: beside the weights, with an exported network, in tables.
+            raise DataError(f"class folder {folder / readable(name)} has a name that is no UTF-8. Rename it.")
         if not _images_in(folder / name):
             raise DataError(f"class folder {folder / name} holds no images. {LAYOUT}; add images or remove the folder.")
     return names
