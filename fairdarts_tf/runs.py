@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.files import open_file, write_atomically, write_text_atomically
+from fairdarts_tf.files import open_file, readable, write_atomically, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 
@@ -41,8 +41,10 @@ class Run:
             settings: Every setting as text, by its flag's name.
 
         Raises:
-            RunError: When the directory holds a run with other settings, or something that is no run.
+            RunError: When the directory holds a run with other settings, or something that is no run, or a setting
+                cannot be kept in a list of flags.
         """
+        self._refuse_what_cannot_be_kept(settings)
         recorded = self.settings()
         if recorded is not None:
             self._refuse_contradictions(recorded, settings)
@@ -56,11 +58,10 @@ class Run:
             RunError: When `check` refuses, or the directory cannot be written.
         """
         self.check(settings)
-        lines = "".join(f"--{name}={value}\n" for name, value in ({"workdir": str(self.workdir)} | settings).items())
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
             if self.settings() is None:
-                write_text_atomically(self.workdir / "flags.txt", lines)
+                write_text_atomically(self.workdir / "flags.txt", self._lines(settings))
         except OSError as error:
             raise self.cannot_write(error) from error
 
@@ -81,7 +82,7 @@ class Run:
         try:
             with open_file(path) as file:
                 content = file.read(MAX_FLAGS_BYTES + 1)
-            lines = content.decode("utf-8").splitlines()
+            text = content.decode("utf-8")
         except FileNotFoundError:
             return None
         except NotADirectoryError as error:
@@ -90,14 +91,7 @@ class Run:
             raise RunError(f"{path} is not a text file. Restore it, or start in another --workdir.") from error
         if len(content) > MAX_FLAGS_BYTES:
             raise RunError(f"{path} is too large for a list of flags. Restore it, or start in another --workdir.")
-        settings = {}
-        for line in filter(_is_flag, lines):
-            name, equals, value = line.strip().removeprefix("--").partition("=")
-            if not line.strip().startswith("--"):
-                raise RunError(f"{path} has the line {line!r}, which is no flag. Mend it, or start elsewhere.")
-            negated = not equals and name.startswith("no")
-            settings[name.removeprefix("no") if negated else name] = value if equals else str(not negated).lower()
-        return settings
+        return _flags_in(text, path)
 
     def is_search(self) -> bool:
         """Returns whether the directory holds a search, and not a training.
@@ -117,6 +111,22 @@ class Run:
             (self.workdir / "genotype.json").unlink(missing_ok=True)
         else:
             genotype.save(self.workdir / "genotype.json")
+
+    def _lines(self, settings: Mapping[str, str]) -> str:
+        return "".join(f"--{name}={value}\n" for name, value in ({"workdir": str(self.workdir)} | settings).items())
+
+    def _refuse_what_cannot_be_kept(self, settings: Mapping[str, str]) -> None:
+        """Refuses values that flags.txt would give back as others; of the directory it is but a note."""
+        for name, value in ({"workdir": readable(self.workdir)} | settings).items():
+            try:
+                kept = _flags_in(f"--{name}={value}\n".encode(errors="replace").decode(), self.workdir) == {name: value}
+            except RunError:
+                kept = False
+            if not kept:
+                raise RunError(
+                    f"--{name}={value!r} cannot be kept in flags.txt: it has a line break, a space at its end, or "
+                    "bytes that are no UTF-8. Name another, as by a symbolic link."
+                )
 
     def _refuse_foreign_files(self) -> None:
         left = sorted(path.name for path in self.workdir.iterdir() if not path.name.startswith("."))
@@ -143,6 +153,18 @@ class Run:
                 f"--workdir={self.workdir} holds a run with other settings: {', '.join(differences)}. Start it again "
                 f"with its own (--flagfile={self.workdir / 'flags.txt'}), or name another --workdir."
             )
+
+
+def _flags_in(text: str, path: Path) -> dict[str, str]:
+    """Returns the flags of a flagfile's text by name; the path is for the error."""
+    settings = {}
+    for line in filter(_is_flag, text.splitlines()):
+        name, equals, value = line.strip().removeprefix("--").partition("=")
+        if not line.strip().startswith("--"):
+            raise RunError(f"{path} has the line {line[:200]!r}, which is no flag. Mend it, or start elsewhere.")
+        negated = not equals and name.startswith("no")
+        settings[name.removeprefix("no") if negated else name] = value if equals else str(not negated).lower()
+    return settings
 
 
 def _is_flag(line: str) -> bool:

@@ -76,8 +76,8 @@ def test_failure_is_one_line(workdir, tmp_path, capsys, monkeypatch):
         (["--workdir=.", "--output_dir=out", "--formats=onnx"], "unknown format 'onnx'"),
         (["--workdir=.", "--output_dir=out", "--quantize=float61"], "Did you mean 'float16'"),
         (["--workdir=.", "--output_dir=out", "--weights=beast"], "Did you mean 'best'"),
-        (["--workdir=.", "--output_dir=out", "--batch_size=-1"], "batch size is -1"),
-        (["--workdir=.", "--output_dir=out", "--images=0"], "--images is 0"),
+        (["--workdir=.", "--output_dir=out", "--batch_size=-1"], "--batch_size=-1"),
+        (["--workdir=.", "--output_dir=out", "--images=0"], "--images=0"),
         (["--workdir=.", "--output_dir=file"], "--output_dir=file is no directory"),
     ],
 )

@@ -66,7 +66,7 @@ class Command:
         for name in self.flags:
             self.flags[name].unparse()
         try:
-            self.rest = self.flags(list(argv))[1:]
+            self.rest = self._parse(argv)
             if self.rest and not self.arguments:
                 return self._fail(f"unexpected argument {self.rest[0]!r}. Flags are written --name=value; see --help.")
             return main() or 0
@@ -87,9 +87,33 @@ class Command:
         usage = f"Usage: {self.name} [--FLAG=VALUE...] {self.arguments}\n\n" if self.arguments else ""
         return f"{self.description}\n\n{usage}Flags:\n{self.flags.get_help()}"
 
+    def _parse(self, argv: Sequence[str]) -> list[str]:
+        """Sets the flags and returns the arguments besides them.
+
+        Raises:
+            absl.flags.Error: When a flag, or what a file of flags holds, is unfit.
+        """
+        try:
+            rest = self.flags(list(argv))[1:]
+        except UnicodeDecodeError:
+            raise flags.Error("the file that --flagfile names is no UTF-8 text") from None
+        except RecursionError:
+            raise flags.Error("the files that --flagfile names name too many others") from None
+        except ValueError as error:  # As where --noNAME is given a value.
+            raise flags.Error(str(error)) from None
+        # On a command line there are none, but in a flagfile.
+        texts = (text for name in self.flags for text in _texts(self.flags[name].value))
+        if any("\0" in text for text in (*rest, *texts)):
+            raise flags.Error("a flag holds a null character, which no name and no path may have")
+        return rest
+
     def _fail(self, message: str) -> int:
         print(f"{self.name}: {' '.join(message.split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
+
+
+def _texts(value: object) -> list[str]:
+    return list(map(str, value)) if isinstance(value, list | tuple) else [str(value)]
 
 
 def _print_any_path() -> None:

@@ -72,6 +72,7 @@ flags.DEFINE_integer(
     256,
     "Images that are computed at once; changes no result.",
     lower_bound=1,
+    upper_bound=1_000_000,
     flag_values=COMMAND.flags,
     module_name="data",
 )

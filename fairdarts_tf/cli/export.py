@@ -53,6 +53,8 @@ flags.DEFINE_integer(
     "batch_size",
     0,
     "Images of a batch, for SavedModel and TFLite; 0: any number (TFLite: one, unless its runtime resizes the input).",
+    lower_bound=0,
+    upper_bound=1_000_000,
     flag_values=COMMAND.flags,
     module_name="output",
 )
@@ -73,7 +75,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("split", "test", "The split to verify with.", flag_values=COMMAND.flags, module_name="verification")
 flags.DEFINE_integer(
-    "images", 256, "How many images to verify with.", flag_values=COMMAND.flags, module_name="verification"
+    "images",
+    256,
+    "How many images to verify with.",
+    lower_bound=1,
+    upper_bound=10_000_000,
+    flag_values=COMMAND.flags,
+    module_name="verification",
 )
 
 
@@ -122,8 +130,6 @@ def _check_flags() -> None:
     if given.weights not in _WEIGHTS:
         raise ConfigurationError(unknown_name("--weights", given.weights, _WEIGHTS))
     plan_files(given.formats, given.quantize)
-    if given.batch_size < 0:
-        raise ConfigurationError(f"the batch size is {given.batch_size}, but must be at least 1, or 0 for any number.")
     if not os.path.isdir(given.workdir):
         raise RunError(f"there is no directory {given.workdir}. Name the --workdir of a training or of a search.")
     if Path(given.output_dir).exists() and not Path(given.output_dir).is_dir():

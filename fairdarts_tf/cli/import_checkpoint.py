@@ -48,7 +48,13 @@ for _name, _subject in (
     ("num_classes", "Number of classes."),
 ):
     flags.DEFINE_integer(
-        _name, None, f"{_subject} {_AS_FILE}", lower_bound=1, flag_values=COMMAND.flags, module_name="network"
+        _name,
+        None,
+        f"{_subject} {_AS_FILE}",
+        lower_bound=1,
+        upper_bound=1_000_000,
+        flag_values=COMMAND.flags,
+        module_name="network",
     )
 flags.DEFINE_string(
     "dataset",
@@ -98,6 +104,7 @@ def main() -> None:
     if not values.genotype:
         raise ConfigurationError("which cells? Name a published genotype, as FairDARTS_b, or a file with --genotype.")
     check_new_directory(values.output_dir)
+    mean, std = _numbers("mean", values.mean), _numbers("std", values.std)
     genotype = Genotype.load(values.genotype)
     state = read_torch_state(path)
     description = describe_checkpoint(
@@ -105,8 +112,8 @@ def main() -> None:
         values.dataset,
         class_names=_class_names(values.class_names),
         image_size=values.image_size,
-        mean=_numbers("mean", values.mean),
-        std=_numbers("std", values.std),
+        mean=mean,
+        std=std,
         network=values.network,
         init_channels=values.init_channels,
         layers=values.layers,

@@ -44,6 +44,7 @@ flags.DEFINE_integer(
     TOP,
     "How many classes are printed for each image, the most probable first.",
     lower_bound=1,
+    upper_bound=1_000_000,
     flag_values=COMMAND.flags,
     module_name="output",
 )

@@ -66,6 +66,7 @@ def main() -> None:
     workdirs = [workdir for given in COMMAND.flags.workdir for workdir in _split(given) if workdir]
     if not workdirs:
         raise ConfigurationError("which search? Name its directory with --workdir.")
+    _check_interval(COMMAND.flags.interval)
     write = _writer(workdirs, COMMAND.flags.output)
     if COMMAND.flags.watch:
         _watch(workdirs, write, COMMAND.flags.interval)
@@ -83,6 +84,13 @@ def _split(given: str) -> list[str]:
     return [given] if os.path.isdir(given) else given.split(",")
 
 
+def _check_interval(interval: float) -> None:
+    if not _SHORTEST_INTERVAL <= interval <= _LONGEST_INTERVAL:
+        raise ConfigurationError(
+            f"--interval is {interval:g}, but must be from {_SHORTEST_INTERVAL:g} to {_LONGEST_INTERVAL} seconds."
+        )
+
+
 def _writer(workdirs: list[str], output: str | None) -> Write:
     if len(workdirs) == 1:
         return lambda reload_seconds: write_report(workdirs[0], output or None, reload_seconds)
@@ -91,10 +99,6 @@ def _writer(workdirs: list[str], output: str | None) -> Write:
 
 def _watch(workdirs: list[str], write: Write, interval: float) -> None:
     """Writes while one of the runs may go on; the last page, also after a signal, does not load itself anew."""
-    if not _SHORTEST_INTERVAL <= interval <= _LONGEST_INTERVAL:
-        raise ConfigurationError(
-            f"--interval is {interval:g}, but must be from {_SHORTEST_INTERVAL:g} to {_LONGEST_INTERVAL} seconds."
-        )
     print(write(interval), flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
