@@ -6,31 +6,22 @@ from 0, 1; node 3 from 0, 1, 2; and so on.
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import warnings
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from fairdarts_tf.archives import ArchiveError, read_arrays
 from fairdarts_tf.errors import GenotypeError
-from fairdarts_tf.files import open_file
 from fairdarts_tf.genotypes import CELL_KINDS, INPUTS, MAX_NODES
 
 MAX_BYTES = 16 * 2**20
 """No archive of alphas is larger than 16 MiB, packed or unpacked: a search of 600 epochs keeps under 1 MiB."""
-MAX_REASON = 200
-"""Characters of a library's message, which may quote what a broken file holds."""
-
 _ALPHAS_FILE = "alphas.npz"
 _HISTORY_FILE = "history.npz"
 _EXPECTED = "Expected what a search writes: name its directory or its .npz file."
-# Other packings can grow without a bound that the reader could set.
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def load_alphas(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -138,60 +129,16 @@ def _checked_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) 
 
 
 def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Reads arrays of an .npz archive, never more bytes than its checked headers announce."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise GenotypeError(f"{path}: larger than {MAX_BYTES:,} bytes, so no table of alphas. {_EXPECTED}")
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            _check_archive(path, archive)
-            return {name: _read_array(archive, f"{name}.npy") for name in names}
-    except GenotypeError:
-        raise
+        return read_arrays(path, MAX_BYTES, names)
+    except ArchiveError as error:
+        raise GenotypeError(f"{path}: {error}. {_EXPECTED}") from None
     except FileNotFoundError:
         raise GenotypeError(f"{path}: no such file. Let the search finish an epoch, or name another.") from None
     except OSError as error:
         raise GenotypeError(f"{path}: cannot be read ({error.strerror or error}). Check its permissions.") from None
-    except KeyError as error:
-        raise GenotypeError(f"{path}: {error.args[0]}. {_EXPECTED}") from None
-    except Exception as error:  # Foreign bytes make zipfile, zlib and NumPy fail in more ways than could be listed.
-        reason = " ".join(str(error).split())[:MAX_REASON]
-        raise GenotypeError(f"{path}: broken or no .npz archive ({reason}). Copy it again, or search again.") from None
-
-
-def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
-    members = archive.infolist()
-    if sum(member.file_size for member in members) > MAX_BYTES:
-        raise GenotypeError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes, so no table of alphas. {_EXPECTED}")
-    if len({member.filename for member in members}) < len(members):
-        raise GenotypeError(f"{path}: holds two arrays of one name. {_EXPECTED}")
-    if any(member.compress_type not in _PACKINGS for member in members):
-        raise GenotypeError(f"{path}: packed in a way that NumPy does not use. {_EXPECTED}")
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    member = archive.getinfo(name)
-    with archive.open(member) as packed:
-        # A bound on the bytes asked for is also one on the memory that a false header can take.
-        content = packed.read(member.file_size)
-    file = io.BytesIO(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        shape, dtype = _read_header(file)
-        if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
-            raise ValueError(f"{name} does not hold what its header says")
-        file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"unknown version {version} of NumPy's format")
-    return shape, dtype
+    except ValueError:  # A null character is part of no path.
+        raise GenotypeError(f"{str(path)!r} is no path. {_EXPECTED}") from None
 
 
 def _and(shapes: Iterable[tuple[int, ...]]) -> str:

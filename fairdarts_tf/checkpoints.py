@@ -7,12 +7,12 @@ under a temporary name, synced and renamed, and the one before it is kept: a kil
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from fairdarts_tf.archives import read_numbers
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.files import write_atomically
 
@@ -55,12 +55,11 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
         RunError: When the file is corrupt or truncated, or of another format.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_numbers(path)
         # Written last: a damaged table of contents may hide the end of the archive.
         int(arrays["step"])
         version = int(arrays.pop("format_version"))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise RunError(f"the checkpoint {path} is corrupt or truncated.") from error
     if version != FORMAT_VERSION:
         raise RunError(

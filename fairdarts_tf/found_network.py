@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairdarts_tf.archives import ArchiveError, read_numbers
 from fairdarts_tf.errors import FairDartsError, RunError
-from fairdarts_tf.files import write_atomically, write_text_atomically
+from fairdarts_tf.files import open_file, write_atomically, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.network import DartsNetwork
 
@@ -24,6 +24,10 @@ WEIGHTS = ("best", "last")
 
 _MODEL_FILE = "model.json"
 _SIZES = ("num_classes", "init_channels", "layers", "stem")
+_MOST = {"num_classes": 1_000_000, "init_channels": 4096, "layers": 1000}
+_MOST_PIXELS = 4096
+_MOST_BYTES = 64 * 2**20
+"""Of model.json: a million class names."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,7 +135,7 @@ def load_found_network(directory: str | os.PathLike[str], weights: str = "best")
     document = read_description(directory)
     try:
         found = _build(Genotype.load(Path(directory, "genotype.json")), document)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         reason = str(error) if isinstance(error, FairDartsError) else "its values are not those of a network."
         raise RunError(
             f"cannot build the network of {directory}: {reason} Restore its files, or train anew."
@@ -141,19 +145,38 @@ def load_found_network(directory: str | os.PathLike[str], weights: str = "best")
 
 
 def _build(genotype: Genotype, document: Mapping[str, Any]) -> FoundNetwork:
-    shape = tuple(int(side) for side in document["image_shape"])
-    network = DartsNetwork(genotype, **{name: document["network"][name] for name in _SIZES}, name="network")
-    network.build((None, *shape))
+    sizes, shape = _checked_sizes(document["network"], document["image_shape"])
     names = tuple(str(name) for name in document["class_names"])
     mean, std = (np.asarray(document[name], np.float32) for name in ("mean", "std"))
-    if len(names) != network.num_classes or mean.shape != shape[2:] or std.shape != shape[2:]:
+    if not np.isfinite([mean, std]).all() or not (std > 0).all():
+        raise RunError("mean or std are not those of images.")
+    if len(names) != sizes["num_classes"] or mean.shape != shape[2:] or std.shape != shape[2:]:
         raise RunError("names of classes, mean or std do not fit the network.")
+    network = DartsNetwork(genotype, **sizes, name="network")
+    network.build((None, *shape))
     return FoundNetwork(network, names, shape, mean, std, str(document["dataset"]))
+
+
+def _checked_sizes(network: Mapping[str, Any], image_shape: Any) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """Checks that what is to be built is a network, and none that would fill the memory."""
+    sizes = {name: network[name] for name in _SIZES}
+    measures = {name: sizes[name] for name in _MOST} | {f"image_shape[{i}]": side for i, side in enumerate(image_shape)}
+    for name, value in measures.items():
+        most = _MOST.get(name, _MOST_PIXELS)
+        if type(value) is not int or not 1 <= value <= most:
+            raise RunError(f"{name} is {value!r:.60}, but must be a whole number from 1 to {most}.")
+    if len(image_shape) != 3:
+        raise RunError(f"image_shape has {len(image_shape)} numbers, not height, width and channels.")
+    return sizes, tuple(image_shape)
 
 
 def _read_document(path: Path) -> Mapping[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with open_file(path) as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError
+        document = json.loads(content.decode("utf-8"))
     except FileNotFoundError:
         raise RunError(
             f"{path.parent} holds no {path.name}, so no trained network. Name the --workdir of a training."
@@ -163,8 +186,8 @@ def _read_document(path: Path) -> Mapping[str, Any]:
     version = document.get("format_version") if isinstance(document, dict) else None
     if version != FORMAT_VERSION:
         raise RunError(
-            f"{path} has format {version}, but this version of the program reads format {FORMAT_VERSION}. Use the "
-            "version that wrote it, or train anew."
+            f"{path} has format {version!r:.60}, but this version of the program reads format {FORMAT_VERSION}. Use "
+            "the version that wrote it, or train anew."
         )
     return document
 
@@ -181,9 +204,8 @@ def _weights_file(directory: Path, weights: str) -> Path:
 
 def _assign(network: DartsNetwork, path: Path) -> None:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+        arrays = read_numbers(path)
+    except (OSError, ArchiveError) as error:
         raise RunError(f"the weights {path} are corrupt or truncated. Restore them, or train anew.") from error
     assign_weights(network, arrays, str(path))
 
