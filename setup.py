@@ -14,7 +14,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["fairdarts_tf", "fairdarts_tf.*"]),
-    package_data={"fairdarts_tf": ["*.json"], "fairdarts_tf.report": ["assets/*", "templates/*"]},
+    package_data={
+        "fairdarts_tf": ["*.json"],
+        "fairdarts_tf.kernels": ["*.c", "*.h"],
+        "fairdarts_tf.report": ["assets/*", "templates/*"],
+    },
     install_requires=[
         "absl-py",
         "ai-edge-litert",

@@ -8,25 +8,48 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.kernels.terms import Term, sum_terms
 from fairdarts_tf.operations import operation
 from fairdarts_tf.source_state import SourceState, join_phases
 
 
 @dataclasses.dataclass
 class Terms:
-    """Tensors to be summed: images, and phases of images (see `SourceState`), which are joined once they are summed."""
+    """What a node sums.
+
+    Attributes:
+        images: Tensors.
+        phases: Phases of images (see `SourceState`), which are joined once they are summed.
+        normalizable: Terms of compiled kernels, whose BatchNorm is carried out as they are summed.
+    """
 
     images: list[tf.Tensor] = dataclasses.field(default_factory=list)
     phases: list[tf.Tensor] = dataclasses.field(default_factory=list)
+    normalizable: list[Term] = dataclasses.field(default_factory=list)
+
+    def add(self, term: tf.Tensor | Term, in_phases: bool = False) -> None:
+        """Adds one term, as `Operation.compute` returned it."""
+        if isinstance(term, Term):
+            self.normalizable.append(term)
+        elif in_phases:
+            self.phases.append(term)
+        else:
+            self.images.append(term)
 
     def extend(self, others: Terms) -> None:
         """Adds the terms of another edge."""
         self.images += others.images
         self.phases += others.phases
+        self.normalizable += others.normalizable
 
     def sum(self) -> tf.Tensor:
         """Returns the sum, (batch, height, width, channels)."""
-        return tf.add_n(self.images + ([join_phases(tf.add_n(self.phases))] if self.phases else []))
+        sums = list(self.images)
+        if self.phases:
+            sums.append(join_phases(tf.add_n(self.phases)))
+        if self.normalizable:
+            sums.append(sum_terms(self.normalizable))
+        return sums[0] if len(sums) == 1 else tf.add_n(sums)
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -78,13 +101,14 @@ class MixedOp(keras.layers.Layer):
             state: The state that the edges leave.
             weights: Mixing weights, (edges, operations).
         """
-        scales = self._scales(weights, channels=state.tensor.shape[-1])
+        # Kernels take one scale for all channels; TensorFlow's BatchNorm does not.
+        scales = self._scales(weights, channels=1 if state.compiled else state.tensor.shape[-1])
         edges = [Terms() for _ in range(self.edges)]
         for candidate, scale in zip(self.candidates, scales, strict=True):
             outputs = candidate.compute(state, scale)
             in_phases = candidate.stays_in_phases(state)
             for terms, output in zip(edges, outputs, strict=True):
-                (terms.phases if in_phases else terms.images).append(output)
+                terms.add(output, in_phases)
         return edges
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:

@@ -12,6 +12,7 @@ from fairdarts_tf import convolutions
 from fairdarts_tf.cells import ConvolutionBlock
 from fairdarts_tf.drop_path import DropPath
 from fairdarts_tf.genotypes import INPUTS, GenotypeItem, existing_nodes, reachable_items
+from fairdarts_tf.mixed_op import Terms
 from fairdarts_tf.operations import FactorizedReduce, Identity, Operation, operation
 from fairdarts_tf.source_state import SourceState
 
@@ -103,16 +104,19 @@ class NetworkCell(keras.layers.Layer):
         }
 
     def _node(self, node: int, states: dict[int, SourceState], training: bool | None) -> tf.Tensor:
-        terms = []
+        terms = Terms()
         for number, (item, layer) in enumerate(zip(self.kept_items, self.operations, strict=True)):
             if item.to != node:
                 continue
-            (term,) = layer.images(states[item.source])
+            state = states[item.source]
             if self.drop_path == "operation" and str(number) in self.drop_paths:
-                term = self.drop_paths[str(number)](term, training=training)
-            terms.append(term)
-        # Not tf.add_n: TFLite has no integer version of it.
-        total = functools.reduce(tf.add, terms)
+                (term,) = layer.images(state)
+                terms.add(self.drop_paths[str(number)](term, training=training))
+            else:
+                (term,) = layer.compute(state)
+                terms.add(term, layer.stays_in_phases(state))
+        # TFLite has no integer version of tf.add_n.
+        total = terms.sum() if training else functools.reduce(tf.add, terms.images)
         return self.drop_paths[str(node)](total, training=training) if self.drop_path == "node" else total
 
 

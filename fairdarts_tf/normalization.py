@@ -10,6 +10,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.kernels.terms import BatchNorm, Term, moved_statistics, normalized_terms
 from fairdarts_tf.separable_chain import Statistics, normalized
 
 EPSILON = 1e-5
@@ -79,11 +80,36 @@ class BatchNormalization(keras.layers.Layer):
         rows = zip(inputs, tf.unstack(gamma), tf.unstack(beta), strict=True)
         if training:
             outputs, means, variances = zip(*[self._normalize_batch(*row) for row in rows], strict=True)
-            self.update(Statistics(means, variances))
+            self.update(Statistics(tf.stack(means), tf.stack(variances)))
             return list(outputs)
         means, variances = (tf.unstack(tf.convert_to_tensor(s)) for s in (self.moving_mean, self.moving_variance))
         statistics = zip(means, variances, strict=True)
         return [self._normalize(*row, *known) for row, known in zip(rows, statistics, strict=True)]
+
+    def terms(self, inputs: list[tf.Tensor], scales: tf.Tensor | None = None) -> list[Term]:
+        """Normalises as `call` does while training, but leaves the last product to the sum of a node.
+
+        Args:
+            inputs: `rows` float32 tensors (batch, height, width, channels), or one that all rows share.
+            scales: As for `call`.
+
+        Returns:
+            `rows` terms.
+        """
+        terms = normalized_terms(inputs, self.batch_norm(scales), self.rows)
+        self.update_from(terms)
+        return terms
+
+    def batch_norm(self, scales: tf.Tensor | None = None) -> BatchNorm:
+        """Returns the weights for compiled kernels; the scales may be (rows, 1)."""
+        return BatchNorm(*self.gamma_and_beta(scales), self.epsilon)
+
+    def update_from(self, terms: list[Term]) -> None:
+        """Moves the running statistics towards those of the batch that the terms hold."""
+        running = self.moving_mean, self.moving_variance
+        moved = moved_statistics(terms, *map(tf.convert_to_tensor, running), 1.0 - self.momentum)
+        for variable, value in zip(running, moved, strict=True):
+            variable.assign(value)
 
     def gamma_and_beta(self, scales: tf.Tensor | None = None) -> tuple[tf.Tensor | None, tf.Tensor | None]:
         """Returns what normalised values are multiplied by, or None for 1, and what is added, or None for 0.
@@ -100,7 +126,7 @@ class BatchNormalization(keras.layers.Layer):
         """Moves the running statistics towards those of a batch."""
         for running, batch in ((self.moving_mean, statistics.means), (self.moving_variance, statistics.variances)):
             old = tf.convert_to_tensor(running)
-            running.assign(old + (tf.stack(batch) - old) * (1.0 - self.momentum))
+            running.assign(old + (batch - old) * (1.0 - self.momentum))
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:
         """Returns the shapes of the inputs."""

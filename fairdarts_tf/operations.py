@@ -18,6 +18,7 @@ import tensorflow as tf
 from fairdarts_tf import convolutions
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.initializers import FanInUniform
+from fairdarts_tf.kernels.terms import Term, scaled_terms, separable_terms, sum_terms
 from fairdarts_tf.normalization import BatchNormalization
 from fairdarts_tf.separable_chain import Stage, separable_chain
 from fairdarts_tf.source_state import SourceState, join_phases
@@ -58,10 +59,16 @@ class Operation(keras.layers.Layer):
     def images(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
         """Returns one tensor for each edge, as `call` does, from what the operations of the state share."""
         outputs = self.compute(state, scales)
-        return [join_phases(phases) for phases in outputs] if self.stays_in_phases(state) else outputs
+        if self.stays_in_phases(state):
+            return [join_phases(phases) for phases in outputs]
+        return [sum_terms([output]) if isinstance(output, Term) else output for output in outputs]
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
-        """Returns one tensor for each edge: an image, or its phases where `stays_in_phases`."""
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
+        """Returns what each edge adds to its node.
+
+        That is an image, or its phases where `stays_in_phases`, or, where the state is `compiled`, perhaps a term that
+        the node's sum normalises.
+        """
         raise NotImplementedError
 
     def stays_in_phases(self, state: SourceState) -> bool:
@@ -90,7 +97,7 @@ class Operation(keras.layers.Layer):
 class Zero(Operation):
     """``none``: no connection. DARTS lets it win probability; no genotype contains it."""
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns zeros for each edge."""
         return [tf.zeros_like(state.tensor[:, :: self.stride, :: self.stride])] * self.edges
 
@@ -116,12 +123,12 @@ class Pooling(Operation):
         if self.normalize:
             self.normalization = self._normalization("normalization", input_shape[-1])
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Pools once, then normalises and scales for each edge."""
-        pooled = [_POOLS[self.kind](state.tensor, self.stride)] * self.edges
+        pooled = _POOLS[self.kind](state.tensor, self.stride)
         if self.normalize:
-            return self.normalization.call(pooled, scales=scales, training=state.training)
-        return _multiply(pooled, scales)
+            return _normalize([pooled], self.normalization, scales, state)
+        return _multiply(pooled, self.edges, scales, state)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""
@@ -150,7 +157,7 @@ class FactorizedReduce(Operation):
         self.kernel_2 = self._kernels("kernel_2", (1, 1, channels, filters - filters // 2), fan_in=channels)
         self.normalization = self._normalization("normalization", filters)
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns one reduced tensor for each edge."""
         outputs = [
             tf.concat(
@@ -164,7 +171,7 @@ class FactorizedReduce(Operation):
                 _rows(self.kernel_1, state.tensor.dtype), _rows(self.kernel_2, state.tensor.dtype), strict=True
             )
         ]
-        return self.normalization.call(outputs, scales=scales, training=state.training)
+        return _normalize(outputs, self.normalization, scales, state)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
         """Returns the shape of each edge's output."""
@@ -178,9 +185,9 @@ class FactorizedReduce(Operation):
 class Identity(Operation):
     """``skip_connect`` at stride 1: the input itself."""
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns the input, scaled, for each edge."""
-        return _multiply([state.tensor] * self.edges, scales)
+        return _multiply(state.tensor, self.edges, scales, state)
 
 
 class SeparableConvolution(Operation):
@@ -205,10 +212,12 @@ class SeparableConvolution(Operation):
         self.pointwise_2 = self._kernels("pointwise_2", (1, 1, channels, channels), fan_in=channels)
         self.normalization_2 = self._normalization("normalization_2", channels)
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns one tensor for each edge."""
         kernels = (self.depthwise_1, self.pointwise_1), (self.depthwise_2, self.pointwise_2)
         normalizations = self.normalization_1, self.normalization_2
+        if state.compiled:
+            return _compiled(state, kernels, normalizations, scales, self.stride)
         if state.recomputes:
             return _chain(state.activated, kernels, normalizations, scales, self.stride)
         outputs = _separable([state.activated] * self.edges, *kernels[0], stride=self.stride)
@@ -240,8 +249,11 @@ class DilatedConvolution(Operation):
         self.pointwise = self._kernels("pointwise", (1, 1, channels, channels), fan_in=channels)
         self.normalization = self._normalization("normalization", channels)
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns one tensor for each edge."""
+        if state.compiled:
+            kernels = self.depthwise, self.pointwise
+            return _compiled(state, [kernels], [self.normalization], scales, self.stride, dilation=2)
         images, dilation = state.activated, 2
         if self.stride == 2:
             images, dilation = state.even_pixels, 1
@@ -271,7 +283,7 @@ class FactorizedConvolution(Operation):
         self.kernel_7x1 = self._kernels("kernel_7x1", (7, 1, channels, channels), fan_in=7 * channels)
         self.normalization = self._normalization("normalization", channels)
 
-    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor]:
+    def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns one tensor for each edge."""
         outputs = [
             convolutions.convolution(
@@ -281,7 +293,7 @@ class FactorizedConvolution(Operation):
                 _rows(self.kernel_1x7, state.tensor.dtype), _rows(self.kernel_7x1, state.tensor.dtype), strict=True
             )
         ]
-        return self.normalization.call(outputs, scales=scales, training=state.training)
+        return _normalize(outputs, self.normalization, scales, state)
 
 
 def skip_connect(stride: int = 1, **kwargs: object) -> Operation:
@@ -371,8 +383,38 @@ def _chain(
     return list(outputs)
 
 
-def _multiply(tensors: list[tf.Tensor], scales: tf.Tensor | None) -> list[tf.Tensor]:
+def _compiled(
+    state: SourceState,
+    kernels: Sequence[tuple[keras.Variable, keras.Variable]],
+    normalizations: Sequence[BatchNormalization],
+    scales: tf.Tensor | None,
+    stride: int,
+    dilation: int = 1,
+) -> list[Term]:
+    """Trains ReLU, depthwise and pointwise convolutions by compiled kernels."""
+    *others, last = normalizations
+    norms = [*(normalization.batch_norm() for normalization in others), last.batch_norm(scales)]
+    weights = [tuple(tf.convert_to_tensor(variable) for variable in pair) for pair in kernels]
+    stages = separable_terms(state.tensor, weights, norms, stride, dilation)
+    for normalization, terms in zip(normalizations, stages, strict=True):
+        normalization.update_from(terms)
+    return stages[-1]
+
+
+def _normalize(
+    outputs: list[tf.Tensor], normalization: BatchNormalization, scales: tf.Tensor | None, state: SourceState
+) -> list[tf.Tensor | Term]:
+    """Normalises one tensor for each edge, or one that all edges share."""
+    if state.compiled:
+        return normalization.terms(outputs, scales)
+    shared = outputs * normalization.rows if len(outputs) == 1 else outputs
+    return normalization.call(shared, scales=scales, training=state.training)
+
+
+def _multiply(tensor: tf.Tensor, edges: int, scales: tf.Tensor | None, state: SourceState) -> list[tf.Tensor | Term]:
+    """Scales a tensor for each edge."""
     if scales is None:
-        return tensors
-    rows = tf.unstack(tf.cast(tf.convert_to_tensor(scales), tensors[0].dtype))
-    return [x * scale for x, scale in zip(tensors, rows, strict=True)]
+        return [tensor] * edges
+    if state.compiled:
+        return scaled_terms(tensor, tf.cast(tf.convert_to_tensor(scales), tensor.dtype))
+    return [tensor * scale for scale in tf.unstack(tf.cast(tf.convert_to_tensor(scales), tensor.dtype))]

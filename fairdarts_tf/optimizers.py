@@ -65,6 +65,12 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
         options = {"decay": self.decay, "max_norm": self.max_norm, "scales_loss": self.scales_loss}
         return super().get_config() | options
 
+    def _backend_update_step(
+        self, grads: list[tf.Tensor], trainable_variables: list[keras.Variable], learning_rate: object
+    ) -> None:
+        """Reads the learning rate once, not for each variable."""
+        super()._backend_update_step(grads, trainable_variables, tf.convert_to_tensor(learning_rate))
+
     def _all_reduce_sum_gradients(
         self, grads_and_vars: list[tuple[tf.Tensor, tf.Variable]]
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
@@ -120,6 +126,16 @@ class MomentumSGD(ReferenceOptimizer):
 
     def _apply_rule(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         velocity = self._velocities[self._get_variable_index(variable)]
+        if self.loss_scale is None:
+            # The same rule as one operation, where the graph of a supernet would have nine for each of its weights.
+            tf.raw_ops.ResourceApplyMomentum(
+                var=variable.handle,
+                accum=velocity.value.handle,
+                lr=learning_rate,
+                grad=gradient,
+                momentum=tf.constant(self.momentum, variable.dtype),
+            )
+            return
         new_velocity = tf.constant(self.momentum, variable.dtype) * velocity + gradient
         self._assign(gradient, velocity, new_velocity)
         self._assign(gradient, variable, variable - learning_rate * new_velocity)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.losses import zero_one_loss
 from fairdarts_tf.model_state import optimizer_variables
 from fairdarts_tf.one_graph import OneGraphModel
@@ -173,7 +174,7 @@ class Search(OneGraphModel):
         """
         sources = [variable.value for variable in variables]
         # Only these variables are watched: the other half's gradients would be traced in vain.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             logits = self.supernet(images, training=True)
             loss = tf.reduce_mean(_cross_entropy(labels, logits))

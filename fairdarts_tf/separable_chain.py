@@ -40,10 +40,10 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Means and unbiased variances of a batch, (filters,) for each edge, as BatchNorm's running ones need them."""
+    """Means and unbiased variances of a batch, (edges, filters), as BatchNorm's running ones need them."""
 
-    means: list[tf.Tensor]
-    variances: list[tf.Tensor]
+    means: tf.Tensor
+    variances: tf.Tensor
 
 
 def separable_chain(
@@ -64,7 +64,7 @@ def separable_chain(
     # Not results of `compute`: gradients in them would be made, of zeros, only to be ignored.
     statistics: list[Statistics] = []
 
-    wants_kernels = not _fixed_kernels.get()
+    of_kernels = wants_kernels()
     weights, present = _split([getattr(stage, field) for stage in stages for field in _FIELDS])
 
     @tf.custom_gradient
@@ -99,12 +99,10 @@ def separable_chain(
                     stage.pointwise,
                     1 if index else stride,
                     of_convolved,
-                    of_kernels=wants_kernels,
+                    of_kernels=of_kernels,
                 )
-                of_kernels = (
-                    [separable.stack_taps(of_depthwise), tf.stack(of_pointwise)] if wants_kernels else [None, None]
-                )
-                of_weights = [*of_kernels, *map(tf.stack, of_norm), *of_weights]
+                kernels = [separable.stack_taps(of_depthwise), tf.stack(of_pointwise)] if of_kernels else [None, None]
+                of_weights = [*kernels, *map(tf.stack, of_norm), *of_weights]
                 if index:
                     upstreams = [
                         tf.raw_ops.ReluGrad(gradients=of_input, features=x)
@@ -157,6 +155,11 @@ def fixed_kernels() -> Iterator[None]:
         yield
     finally:
         _fixed_kernels.reset(token)
+
+
+def wants_kernels() -> bool:
+    """Returns whether chains built now have gradients in their kernels."""
+    return not _fixed_kernels.get()
 
 
 _fixed_kernels: contextvars.ContextVar[bool] = contextvars.ContextVar("fixed_kernels", default=False)
@@ -242,7 +245,9 @@ def _repeat(normalizations: Sequence[_Normalization], upstreams: Sequence[tf.Ten
 
 
 def _statistics(normalizations: Sequence[_Normalization]) -> Statistics:
-    return Statistics([one.mean for one in normalizations], [one.variance for one in normalizations])
+    return Statistics(
+        tf.stack([one.mean for one in normalizations]), tf.stack([one.variance for one in normalizations])
+    )
 
 
 def _split(values: Sequence[object], present: Sequence[bool] | None = None) -> tuple[list[object], list[bool]]:

@@ -6,6 +6,8 @@ import functools
 
 import tensorflow as tf
 
+from fairdarts_tf.kernels import library
+
 PHASES = 4
 
 
@@ -32,6 +34,11 @@ class SourceState:
         """ReLU of the state."""
         return tf.nn.relu(self.tensor)
 
+    @functools.cached_property
+    def compiled(self) -> bool:
+        """Whether compiled kernels do the work: operations then give terms whose BatchNorm is left to a node's sum."""
+        return self.training and library.usable(self.tensor.dtype)
+
     @property
     def recomputes(self) -> bool:
         """Whether a gradient computes cheap tensors again; not in float64, which has no fused BatchNorm."""
@@ -39,9 +46,9 @@ class SourceState:
 
     @property
     def dilates_in_phases(self) -> bool:
-        """Whether dilated convolutions work on the phases: while training, if no side is odd."""
+        """Whether dilated convolutions work on the phases: while training, if no side is odd and no kernel compiled."""
         sides = self.tensor.shape[1:3]
-        return self.training and sides.is_fully_defined() and not any(side % 2 for side in sides)
+        return self.training and not self.compiled and sides.is_fully_defined() and not any(side % 2 for side in sides)
 
     @functools.cached_property
     def phases(self) -> tf.Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.found_network import network_variables
+from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.model_state import optimizer_variables
 from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.one_graph import OneGraphModel
@@ -84,7 +85,7 @@ class Training(OneGraphModel):
         """
         images, labels = data
         sources = [variable.value for variable in self.network.trainable_variables]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             logits, auxiliary = self._outputs(images)
             losses = self._cross_entropy(labels, logits, self.label_smoothing)

@@ -1,0 +1,145 @@
+"""Compiles the kernels for this machine, once, and loads them as operations of TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import tensorflow as tf
+
+SWITCH = "FAIRDARTS_TF_KERNELS"
+"""Environment variable: ``0`` does without the kernels."""
+
+SECONDS_TO_COMPILE = 120
+_SOURCES = Path(__file__).parent
+_OPTIONS = ("-std=gnu11", "-O3", "-fPIC", "-shared")
+
+
+@functools.cache
+def library() -> ModuleType | None:
+    """Returns the operations, or None where they cannot be had; the reason is printed, once.
+
+    They are compiled with the C compiler (``$CC``, or ``cc``) into the user's cache directory, in about two seconds,
+    when a processor, a version of TensorFlow or the sources are met for the first time.
+    """
+    if os.environ.get(SWITCH) == "0":
+        return None
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    try:
+        return _load()
+    except (OSError, subprocess.SubprocessError, tf.errors.OpError) as error:
+        print(
+            f"note: the compiled kernels are left out, and training steps take about twice as long: {_cause(error)}",
+            file=sys.stderr,
+        )
+        return None
+
+
+def usable(dtype: tf.DType) -> bool:
+    """Returns whether tensors of a dtype can be computed by the kernels, here and now."""
+    return dtype == tf.float32 and not _portable.get() and library() is not None
+
+
+@contextlib.contextmanager
+def portable_graph(wanted: bool = True) -> Iterator[None]:
+    """Within, graphs are built of TensorFlow's own operations alone: for XLA, or for second derivatives.
+
+    Args:
+        wanted: Defaults to True. False leaves all as it is.
+    """
+    token = _portable.set(wanted or _portable.get())
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
+_portable: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
+
+
+def _load() -> ModuleType:
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        raise FileNotFoundError("there is no C compiler (cc) on the path; install one, as with apt install gcc.")
+    sources = sorted(_SOURCES.glob("*.[ch]"))
+    name = f"kernels-{_fingerprint(compiler, sources)}.so"
+    errors = []
+    for directory in _directories():
+        path = directory / name
+        try:
+            if not path.exists():
+                _compile(compiler, [source for source in sources if source.suffix == ".c"], path)
+            return tf.load_op_library(str(path))
+        except (OSError, tf.errors.NotFoundError) as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _directories() -> Iterator[Path]:
+    """Yields where the library may lie: the user's cache, or, if it cannot be written or run there, a private one."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    yield Path(cache) / "fairdarts_tf"
+    yield Path(tempfile.mkdtemp(prefix="fairdarts_tf-"))
+
+
+def _compile(compiler: str, sources: list[Path], target: Path) -> None:
+    """Writes the library under a name of its own and renames it: no other process sees half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    framework = tf.sysconfig.get_link_flags()
+    native = ["-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
+    undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        partial = os.path.join(scratch, target.name)
+        command = [
+            compiler,
+            *_OPTIONS,
+            *native,
+            "-I",
+            tf.sysconfig.get_include(),
+            "-o",
+            partial,
+            *map(str, sources),
+            "-lm",
+        ]
+        subprocess.run(
+            [*command, *framework, *undefined], check=True, capture_output=True, text=True, timeout=SECONDS_TO_COMPILE
+        )
+        os.replace(partial, target)
+
+
+def _fingerprint(compiler: str, sources: list[Path]) -> str:
+    """Returns what tells apart libraries that must not be mixed up."""
+    digest = hashlib.sha256()
+    for part in (compiler, tf.version.VERSION, sys.platform, platform.machine(), _processor(), *_OPTIONS):
+        digest.update(part.encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """Returns the processor's instruction sets, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        first = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr.strip()[:200])
+        return f"{error.cmd[0]} failed: {first}"
+    return str(error).splitlines()[0]
