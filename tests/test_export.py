@@ -102,6 +102,13 @@ def test_keras_file(exported, found):
     assert model.network.auxiliary_head is None
 
 
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_tflite_signature(exported, quantization):
+    """One name, whatever the quantization: a program that runs one file runs the others."""
+    signatures = Interpreter(str(exported[0] / TFLITE_FILES[quantization])).get_signature_list()
+    assert signatures == {"serving_default": {"inputs": ["images"], "outputs": ["probabilities"]}}
+
+
 @pytest.mark.parametrize(("quantization", "tolerance"), [("none", 1e-5), ("float16", 1e-2), ("dynamic", 0.1)])
 def test_tflite(exported, found, quantization, tolerance):
     directory, _ = exported

@@ -14,7 +14,7 @@ from fairdarts_tf.errors import ConfigurationError, DataError
 from fairdarts_tf.export import tflite
 from fairdarts_tf.export.manifest import check_target, network_digest, write_manifest
 from fairdarts_tf.export.plan import FORMATS, ExportFile, plan_files
-from fairdarts_tf.export.saved_model import write_frozen_model, write_saved_model
+from fairdarts_tf.export.saved_model import write_frozen_models, write_saved_model
 from fairdarts_tf.export.staging import staged
 from fairdarts_tf.export.verification import Verification, check, reference_probabilities, verify
 from fairdarts_tf.found_network import FoundNetwork
@@ -110,10 +110,11 @@ def _write(
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         progress("tracing the network for TFLite")
         # One image: with a free batch a dilated convolution becomes three operations. A runtime can resize it.
-        source = Path(scratch, "saved_model")
-        write_frozen_model(serving, source, batch_size or 1)
+        dtypes = {tflite.source_dtype(file.quantization) for file in tflite_files}
+        sources = write_frozen_models(serving, Path(scratch), batch_size or 1, dtypes)
         for file in tflite_files:
             progress(f"writing {file.name}")
+            source = sources[tflite.source_dtype(file.quantization)]
             content = tflite.convert(source, file.quantization, calibration_images, batch_size or 1)
             (directory / file.name).write_bytes(content)
 

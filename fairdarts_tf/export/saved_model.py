@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -38,42 +38,58 @@ def write_saved_model(serving: ServingNetwork, directory: Path, labels: Path, ba
     module = tf.Module()
     module.kept = list(network.get_concrete_function(tf.TensorSpec(shape, tf.float32)).graph.variables)
     module.labels = tf.saved_model.Asset(str(labels))
-    save(module, directory, network, shape)
+    save(module, directory, network, shape, {SIGNATURE: tf.uint8, FLOAT_SIGNATURE: tf.float32})
 
 
-def write_frozen_model(serving: ServingNetwork, directory: Path, batch_size: int) -> None:
-    """Writes a SavedModel like that of `write_saved_model`, with constants for variables and without class names.
+def write_frozen_models(
+    serving: ServingNetwork, directory: Path, batch_size: int, dtypes: Iterable[tf.DType]
+) -> dict[tf.DType, Path]:
+    """Writes SavedModels with constants for variables, which a converter reads several times faster.
 
-    A converter reads it several times faster.
+    Each has one signature, ``serving_default``, since a TFLite file names its own after the signature that it is
+    converted from. The network is traced once for all.
 
     Args:
         serving: The network, built.
-        directory: Where to; it must not exist.
+        directory: Where to; it must exist.
         batch_size: Images of a batch.
+        dtypes: Of the images that ``serving_default`` takes; one SavedModel for each.
+
+    Returns:
+        The directory of each.
 
     Raises:
-        OSError: When it cannot be written.
+        OSError: When one cannot be written.
     """
     shape = (batch_size, *serving.image_shape)
     traced = tf.function(serving, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
     with silent_stderr():
         frozen = convert_variables_to_constants_v2(traced)
-    save(tf.Module(), directory, lambda images: frozen(images)[0], shape)
+    models = {dtype: directory / dtype.name for dtype in dtypes}
+    for dtype, model in models.items():
+        save(tf.Module(), model, lambda images: frozen(images)[0], shape, {SIGNATURE: dtype})
+    return models
 
 
-def save(module: tf.Module, directory: Path, network: Network, shape: tuple[int | None, ...]) -> None:
-    """Saves a module with both signatures of a network.
+def save(
+    module: tf.Module,
+    directory: Path,
+    network: Network,
+    shape: tuple[int | None, ...],
+    dtypes: Mapping[str, tf.DType],
+) -> None:
+    """Saves a module with signatures of a network.
 
     Args:
         module: Holds all variables and assets that the network needs.
         directory: Where to; it must not exist.
         network: From float32 images from 0 to 255 to probabilities.
         shape: Of the images.
+        dtypes: Of the images that each signature takes, by its name.
 
     Raises:
         OSError: When it cannot be written.
     """
-    dtypes = {SIGNATURE: tf.uint8, FLOAT_SIGNATURE: tf.float32}
     signatures = {name: _signature(network, tf.TensorSpec(shape, dtype, name=INPUT)) for name, dtype in dtypes.items()}
     try:
         tf.saved_model.save(module, str(directory), signatures=signatures)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from fairdarts_tf.errors import ExportError
-from fairdarts_tf.export.saved_model import FLOAT_SIGNATURE, INPUT
+from fairdarts_tf.export.saved_model import INPUT
 from fairdarts_tf.runtimes import SIGNATURE
 from fairdarts_tf.silence import silent_stderr
 
@@ -24,14 +24,14 @@ def convert(
     calibration_images: np.ndarray | None = None,
     batch_size: int = 1,
 ) -> bytes:
-    """Converts a SavedModel of `write_frozen_model`, whose batch size is the file's.
+    """Converts a SavedModel's ``serving_default``, whose batch size is the file's.
 
-    Whatever the quantization, the file takes uint8 images from 0 to 255 and returns float32 probabilities. With
-    ``"int8"`` everything between is integer: the input's scale is 1 and its zero point 0, so that an image's bytes are
-    its values, and probabilities are multiples of 1/256 before they become floats.
+    Whatever the quantization, the file has that signature too, takes uint8 images from 0 to 255 and returns float32
+    probabilities. With ``"int8"`` everything between is integer: the input's scale is 1 and its zero point 0, so that
+    an image's bytes are its values, and probabilities are multiples of 1/256 before they become floats.
 
     Args:
-        saved_model: Its directory.
+        saved_model: Its directory. Its images are of `source_dtype`.
         quantization: ``"none"`` (float32), ``"float16"`` (weights), ``"dynamic"`` (int8 weights, activations quantized
             as they come) or ``"int8"`` (integers throughout). Defaults to ``"none"``.
         calibration_images: (N, height, width, channels), uint8: images of the training set, from which the ranges of
@@ -42,11 +42,9 @@ def convert(
         ExportError: When an operation of the network is none of TFLite's own, or the conversion fails otherwise.
         OSError: When temporary files cannot be written.
     """
-    # A converter cannot quantize an input that is uint8 already.
-    signature = FLOAT_SIGNATURE if quantization == "int8" else SIGNATURE
     try:
         with silent_stderr(), warnings.catch_warnings(action="ignore"):
-            converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[signature])
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[SIGNATURE])
             _QUANTIZE[quantization](converter)
             if quantization == "int8":
                 converter.representative_dataset = lambda: _batches(calibration_images, batch_size)
@@ -57,6 +55,12 @@ def convert(
         raise _failure(str(error), quantization) from error
     _refuse_foreign_operations(operators(content))
     return content
+
+
+def source_dtype(quantization: str) -> tf.DType:
+    """Returns of which type the images of the SavedModel must be that `convert` is given."""
+    # A converter cannot quantize an input that is uint8 already.
+    return tf.float32 if quantization == "int8" else tf.uint8
 
 
 def operators(content: bytes) -> dict[str, int]:
