@@ -73,3 +73,33 @@ def test_relative_error():
     alike = expected[:1].repeat(16, axis=0)
     assert relative_error(alike + 0.001, alike, rounding=0.002) == 0
     assert relative_error(alike + 0.001, alike, rounding=0.0005) > 1
+
+
+def unfit_for_integers():
+    """A network with a channel that is always 0, and weights of 1e5 behind it: no ratio of 8-bit scales holds both."""
+    found = tiny_found_network()
+    for variable in found.network.variables:
+        values, name = variable.numpy(), variable.path
+        if "/align_" in name and name.endswith(("/gamma", "/beta")):
+            values[..., 0] = -1 if name.endswith("/beta") else 0
+        if name.endswith(("/depthwise_1", "/depthwise")):
+            values[:, :, :, 0] = 1e5
+        variable.assign(values)
+    return found
+
+
+def test_file_that_litert_refuses(tmp_path):
+    with pytest.raises(ExportError, match="LiteRT cannot run network_int8.tflite .*Leave int8 out") as refused:
+        export(unfit_for_integers(), tmp_path / "export", "int8")
+    assert str(tmp_path) not in str(refused.value)
+    assert str(refused.value).count("XNNPACK runtime") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_file_that_its_runtime_refuses(unsure, tmp_path, monkeypatch):
+    monkeypatch.setattr(network.tflite, "convert", lambda *_: b"TFL3 and nothing else")
+    with pytest.raises(
+        ExportError, match="network.tflite cannot be run in its own runtime .*Leave that format"
+    ) as refused:
+        export(unsure, tmp_path / "export", "none")
+    assert str(tmp_path) not in str(refused.value)

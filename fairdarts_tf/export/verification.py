@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,10 +101,16 @@ def verify(
         batch_size: Images of a timed call.
 
     Raises:
-        RunError: When the file cannot be loaded.
+        ExportError: When the file's runtime refuses it.
     """
-    runtime = open_model(directory / file.name)
-    found = runtime.probabilities(images)
+    try:
+        runtime = open_model(directory / file.name)
+        found = runtime.probabilities(images)
+    except (
+        ValueError,
+        RuntimeError,
+    ) as error:  # LiteRT prepares anew for another batch size, and may refuse only then.
+        raise _refused(file, str(error.__cause__ or error)) from error
     choice, right = found.argmax(axis=1), expected.argmax(axis=1)
     margins = expected.max(axis=1) - expected[np.arange(len(choice)), choice]
     return Verification(
@@ -166,6 +173,18 @@ def check(verification: Verification, count: int) -> None:
 
 
 _KEPT = "Nothing was written, and what was there is kept. Leave that format or quantization out."
+
+
+def _refused(file: ExportFile, reason: str) -> ExportError:
+    """Returns what to raise when a runtime cannot run what was just written; ``reason`` is in the runtime's words."""
+    # LiteRT repeats a phrase for each delegate that it tried.
+    reason = re.sub(r"(.{8,}?)\1+", r"\1; ", " ".join(reason.split())).rstrip(".")
+    if file.quantization == "int8":
+        return ExportError(
+            f"LiteRT cannot run {file.name} ({reason}): weights and activations of this network are of too different "
+            "sizes for 8 bits. Nothing was written, and what was there is kept. Leave int8 out of --quantize."
+        )
+    return ExportError(f"{file.name} cannot be run in its own runtime ({reason}). {_KEPT}")
 
 
 def latency(runtime: Runtime, images: np.ndarray) -> float:
