@@ -106,11 +106,9 @@ def verify(
     try:
         runtime = open_model(directory / file.name)
         found = runtime.probabilities(images)
-    except (
-        ValueError,
-        RuntimeError,
-    ) as error:  # LiteRT prepares anew for another batch size, and may refuse only then.
-        raise _refused(file, str(error.__cause__ or error)) from error
+    except (ValueError, RuntimeError) as error:
+        # Not RunError alone: LiteRT prepares anew for another batch size, and may refuse only then.
+        raise _refused(file, str(error.__cause__ or error).replace(f"{directory}/", "")) from error
     choice, right = found.argmax(axis=1), expected.argmax(axis=1)
     margins = expected.max(axis=1) - expected[np.arange(len(choice)), choice]
     return Verification(
@@ -181,7 +179,7 @@ def _refused(file: ExportFile, reason: str) -> ExportError:
     reason = re.sub(r"(.{8,}?)\1+", r"\1; ", " ".join(reason.split())).rstrip(".")
     if file.quantization == "int8":
         return ExportError(
-            f"LiteRT cannot run {file.name} ({reason}): weights and activations of this network are of too different "
+            f"LiteRT cannot run {file.name} ({reason}), as happens where weights and activations are of too different "
             "sizes for 8 bits. Nothing was written, and what was there is kept. Leave int8 out of --quantize."
         )
     return ExportError(f"{file.name} cannot be run in its own runtime ({reason}). {_KEPT}")
