@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,17 +53,18 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with _errors_of(path):
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
     _sync_directory(path.parent)
 
 
@@ -98,21 +100,94 @@ def write_directory_atomically(path: str | os.PathLike[str], write: Callable[[Pa
     check_new_directory(path)
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
-        write(temporary)
-        os.chmod(temporary, 0o777 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with _content_of(path, path.parent) as content:
+        write(content)
+        _sync_tree(content)
+        content.replace(path)
     _sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Yields an empty directory whose entries move into ``target`` when the block ends without an error.
+
+    Entries of the same names are replaced, others stay. After an error, also one of the move itself, ``target`` is what
+    it was before.
+
+    Args:
+        target: A directory, or a path where there is none yet.
+
+    Raises:
+        OSError: When nothing can be written there.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Within a target that exists: it may be a disk of its own, and only a rename on one disk is atomic.
+    place = target if target.is_dir() else target.parent
+    with _content_of(target, place) as content:
+        yield content
+        _sync_tree(content)
+        if target.is_dir():
+            _replace_entries(content, target, content.with_name("old"))
+        else:
+            content.rename(target)
+    _sync_directory(place)
+
+
+@contextlib.contextmanager
+def _content_of(path: Path, place: Path) -> Iterator[Path]:
+    """Yields a new directory under a temporary name in ``place``, and removes what is left of it in the end."""
+    with _errors_of(path):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=place))
+        try:
+            content = temporary / "new"
+            content.mkdir()
+            yield content
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_entries(content: Path, target: Path, old: Path) -> None:
+    """Moves entries into ``target``, and those that they replace into ``old``; undoes it all if one move fails."""
+    old.mkdir()
+    names = sorted(entry.name for entry in content.iterdir())
+    try:
+        for name in names:
+            if os.path.lexists(target / name):
+                (target / name).rename(old / name)
+            (content / name).rename(target / name)
+    except BaseException:
+        # What was moved is read from the disk: an interrupt may come between a move and a note of it.
+        for name in names:
+            if not os.path.lexists(content / name):
+                (target / name).rename(content / name)
+            if os.path.lexists(old / name):
+                (old / name).rename(target / name)
+        raise
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Lets an error name ``path``: a full disk's names nothing, others a temporary file that means nothing to a user."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _sync_tree(directory: Path) -> None:
+    """Writes all files in a directory to disk, which is where a full one is noticed at the latest."""
+    for path in [*directory.rglob("*"), directory]:
+        if path.is_dir():
+            _sync_directory(path)
+        elif path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
 
 
 def _sync_directory(directory: Path) -> None:

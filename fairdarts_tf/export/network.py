@@ -15,8 +15,8 @@ from fairdarts_tf.export import tflite
 from fairdarts_tf.export.manifest import check_target, network_digest, write_manifest
 from fairdarts_tf.export.plan import FORMATS, ExportFile, plan_files
 from fairdarts_tf.export.saved_model import write_frozen_models, write_saved_model
-from fairdarts_tf.export.staging import staged
 from fairdarts_tf.export.verification import Verification, check, reference_probabilities, verify
+from fairdarts_tf.files import staged
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.labels import LABELS_FILE, labels_text
 from fairdarts_tf.serving import ServingNetwork

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -94,8 +95,9 @@ def save(
     try:
         tf.saved_model.save(module, str(directory), signatures=signatures)
     except tf.errors.OpError as error:
-        # TensorFlow's message is "file; reason".
-        raise OSError(None, error.message.rsplit("; ")[-1], str(directory)) from error
+        # TensorFlow's message is "file; reason [Op:SaveV2]", without that operation where it is not one that writes.
+        reason = re.sub(r" \[Op:\w+\]$", "", error.message.strip()).rsplit("; ")[-1]
+        raise OSError(None, reason, str(directory)) from error
 
 
 def _signature(network: Network, images: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
