@@ -167,7 +167,7 @@ def _replace_entries(content: Path, target: Path, old: Path) -> None:
 
 @contextlib.contextmanager
 def _errors_of(path: Path) -> Iterator[None]:
-    """Lets an error name ``path``: a full disk's names nothing, others a temporary file that means nothing to a user."""
+    """Lets an error name ``path``: a full disk's names none, others a temporary one that means nothing to a user."""
     try:
         yield
     except OSError as error:

@@ -149,6 +149,28 @@ def test_operators(exported):
     }
 
 
+def test_what_was_not_quantized_is_told(exported, found):
+    """A converter leaves tensors of fewer than 1,024 weights alone with dynamic: of this network, all."""
+    directory, rows = exported
+    shares = {name: rows[file].quantized_share for name, file in TFLITE_FILES.items()}
+    assert shares == {"none": 0, "float16": 1, "dynamic": 0, "int8": 1}
+    assert rows["network.keras"].quantized_share is None
+    header, *lines = verification.format_table(list(rows.values())).splitlines()
+    assert "quantization  of weights" in header
+    table = {line.split()[0]: line.split()[2] for line in lines}
+    assert [table[file] for file in TFLITE_FILES.values()] == ["0%", "100%", "0%", "100%"]
+    assert table["saved_model"] == "-"
+
+
+def test_share_of_larger_tensors():
+    network = tf.keras.Sequential([tf.keras.Input((64,)), tf.keras.layers.Dense(30), tf.keras.layers.Dense(5)])
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    weights = 64 * 30 + 30 * 5
+    share = tflite.quantized_share(converter.convert())
+    assert 64 * 30 / (weights + 35) <= share <= 64 * 30 / weights
+
+
 def test_manifest(exported, found):
     directory, rows = exported
     manifest = json.loads((directory / "export.json").read_text())

@@ -134,7 +134,10 @@ def _verify(
         progress(f"ran {file.name}: {row.agreement:.1%} agreement, largest difference {row.max_difference:.1e}")
         check(row, len(images))
         if file.format == "tflite":
-            row = dataclasses.replace(row, operators=tflite.operators((directory / file.name).read_bytes()))
+            content = (directory / file.name).read_bytes()
+            row = dataclasses.replace(
+                row, operators=tflite.operators(content), quantized_share=tflite.quantized_share(content)
+            )
         rows.append(row)
     return rows
 

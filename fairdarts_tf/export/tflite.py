@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -75,6 +76,23 @@ def operators(content: bytes) -> dict[str, int]:
         codes[graph.Operators(index).OpcodeIndex()] for graph in graphs for index in range(graph.OperatorsLength())
     )
     return dict(counts.most_common())
+
+
+def quantized_share(content: bytes) -> float:
+    """Returns which share of the weights in a TFLite file, by number, is stored in fewer bits than float32.
+
+    A converter leaves a tensor of fewer than 1,024 weights in float32 with ``"dynamic"``, and all biases.
+    """
+    model = schema.Model.GetRootAs(content, 0)
+    sizes = {kind: 0 for kind in (_TYPE.FLOAT32, _TYPE.FLOAT16, _TYPE.INT8)}
+    for graph in (model.Subgraphs(index) for index in range(model.SubgraphsLength())):
+        for tensor in (graph.Tensors(index) for index in range(graph.TensorsLength())):
+            if tensor.Type() in sizes and model.Buffers(tensor.Buffer()).DataLength():
+                sizes[tensor.Type()] += math.prod(tensor.ShapeAsNumpy()) if tensor.ShapeLength() else 1
+    return 1 - sizes[_TYPE.FLOAT32] / max(sum(sizes.values()), 1)
+
+
+_TYPE = schema.TensorType
 
 
 def _float32(converter: tf.lite.TFLiteConverter) -> None:

@@ -56,6 +56,7 @@ class Verification:
         accuracy: Share of the images whose top class is the label.
         latency_ms: Median time per image, in ms, of one batch: one image, unless the batch size is fixed.
         operators: How often each operation occurs, for TFLite.
+        quantized_share: Share of the weights that are stored in fewer bits than float32, for TFLite.
     """
 
     file: str
@@ -69,6 +70,7 @@ class Verification:
     accuracy: float
     latency_ms: float
     operators: Mapping[str, int] | None = None
+    quantized_share: float | None = None
 
 
 def reference_probabilities(found: FoundNetwork, images: np.ndarray) -> np.ndarray:
@@ -217,6 +219,7 @@ def format_table(rows: Sequence[Verification]) -> str:
 _HEADER = (
     "file",
     "quantization",
+    "of weights",
     "max difference",
     "relative error",
     "agreement",
@@ -230,6 +233,7 @@ def _cells(row: Verification) -> tuple[str, ...]:
     return (
         row.file,
         row.quantization,
+        "-" if row.quantized_share is None else f"{row.quantized_share:.0%}",
         f"{row.max_difference:.1e}",
         f"{row.relative_error:.2%}",
         f"{row.agreement:.1%}",
