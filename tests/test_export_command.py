@@ -107,3 +107,19 @@ def test_calibration_keeps_to_what_was_trained_on(digits_network, workdir):
     assert len(images) == len(labels) == 50
     assert not trained & {image.tobytes() for image in images}
     assert len(set(labels)) == 10
+
+
+def test_verification_uses_no_image_that_was_trained_on(digits_network, workdir):
+    source = ImageSource.of_run(workdir, digits_network)
+    trained = {image.tobytes() for image in source.trained_on(digits_network, count=10_000)}
+    held_back, _ = source.held_back(digits_network, 10_000, split="train")
+    train = load_dataset("digits", "train")
+    assert len(held_back) == pytest.approx(0.25 * len(train), rel=0.02)
+    assert not trained & {image.tobytes() for image in held_back}
+
+
+def test_training_images_are_refused_where_all_were_trained_on(digits_network, tmp_path, capsys):
+    workdir = write_workdir(tmp_path / "run", digits_network, "--dataset=digits\n")
+    assert run_export(f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}", "--split=train") == 2
+    assert "all images of the split 'train' were trained on" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

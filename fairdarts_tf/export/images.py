@@ -1,4 +1,4 @@
-"""The images that an export needs: some held back to verify with, some of the training to calibrate by."""
+"""The images that an export needs: some to verify with, on which no weight was trained, and some to calibrate by."""
 
 from __future__ import annotations
 
@@ -61,25 +61,35 @@ class ImageSource:
             ) from error
 
     def held_back(self, found: FoundNetwork, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """Returns images of a split that no training uses, (N, height, width, channels), uint8, and their labels.
+        """Returns images that no weight was trained on, (N, height, width, channels), uint8, and their labels.
 
         Args:
             found: The network that they are for.
             count: How many, chosen at random but always the same; all where there are fewer.
-            split: Defaults to ``"test"``.
+            split: Of ``"train"``, only what was held back from the training, by which a best epoch was chosen.
+                Defaults to ``"test"``.
 
         Raises:
-            DataError: When the data set cannot be loaded, or does not fit the network.
+            DataError: When the data set cannot be loaded, does not fit the network, or held back nothing of
+                ``"train"``.
         """
         images = self._load(found, split)
-        chosen = _some(np.arange(len(images)), count)
+        indices = self._training_parts(images)[1] if split == "train" else np.arange(len(images))
+        if not len(indices):
+            raise DataError(
+                "all images of the split 'train' were trained on, so that they verify nothing. Choose another --split."
+            )
+        chosen = _some(indices, count)
         return images.images[chosen], images.labels[chosen]
 
     def trained_on(self, found: FoundNetwork, count: int = CALIBRATION_IMAGES) -> np.ndarray:
         """Returns some of the images that the network was trained on; arguments and errors as of `held_back`."""
         images = self._load(found, "train")
-        trained, _ = data.held_back(images.labels, self.validation_portion, self.seed)
-        return images.images[_some(trained, count)]
+        return images.images[_some(self._training_parts(images)[0], count)]
+
+    def _training_parts(self, images: data.LabelledImages) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which of the training split was trained on, and which held back."""
+        return data.held_back(images.labels, self.validation_portion, self.seed)
 
     def _load(self, found: FoundNetwork, split: str) -> data.LabelledImages:
         height, width, _ = found.image_shape

@@ -40,7 +40,7 @@ _UNTIMED_CALLS, _TIMED_CALLS, _LONGEST_SECONDS = 3, 30, 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What a file does with held-back images.
+    """What a file does with images that no weight was trained on.
 
     Attributes:
         file: The file's name.
@@ -97,7 +97,7 @@ def verify(
     Args:
         directory: Where the file is.
         file: Which one.
-        images: (N, height, width, channels), uint8, held back from training.
+        images: (N, height, width, channels), uint8, on which no weight was trained.
         labels: (N,), integers.
         expected: What `reference_probabilities` gives for the images.
         batch_size: Images of a timed call.
