@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tiny_network import tiny_found_network, write_workdir
@@ -123,3 +125,20 @@ def test_training_images_are_refused_where_all_were_trained_on(digits_network, t
     assert run_export(f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}", "--split=train") == 2
     assert "all images of the split 'train' were trained on" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_keras_file_loads_as_help_says(workdir, tmp_path):
+    assert "import fairdarts_tf.serving, then keras.saving.load_model" in COMMAND.help()
+    assert run_export(f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}", "--formats=keras", "--images=5") == 0
+    program = """
+import sys, keras
+try:
+    keras.saving.load_model(sys.argv[1])
+except TypeError as error:
+    assert "ServingNetwork" in str(error)
+else:
+    raise AssertionError("it loads without fairdarts_tf: help and documentation say that it does not")
+import fairdarts_tf.serving
+keras.saving.load_model(sys.argv[1])
+"""
+    subprocess.run([sys.executable, "-c", program, tmp_path / "out" / "network.keras"], check=True)

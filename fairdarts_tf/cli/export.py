@@ -22,8 +22,15 @@ COMMAND = Command(
     """Writes the network of a training (or of a search, with its supernet's weights) for use elsewhere.
 
 Images from 0 to 255 in, probabilities out; normalisation is inside. Every file is loaded again in its own runtime and
-compared with the network on held-back images; a table of what was found goes to stdout. If one file computes something
-else, nothing is written and the exit code is 2.""",
+compared with the network on images that no weight was trained on; a table of what was found goes to stdout. If one file
+computes something else, nothing is written and the exit code is 2.
+
+  saved_model  a directory for TensorFlow: serving_default takes uint8 images, float_images float32 ones
+  tflite       a file for LiteRT, without TensorFlow: serving_default takes uint8 images; round floats to bytes before
+  keras        a .keras file for Keras and fairdarts_tf: import fairdarts_tf.serving, then keras.saving.load_model;
+               takes uint8 or float images
+
+dynamic quantizes only tensors of at least 1,024 weights: "of weights" in the table says what share is quantized.""",
 )
 
 _WEIGHTS = ("best", "last")
@@ -73,7 +80,13 @@ flags.DEFINE_string(
     flag_values=COMMAND.flags,
     module_name="verification",
 )
-flags.DEFINE_string("split", "test", "The split to verify with.", flag_values=COMMAND.flags, module_name="verification")
+flags.DEFINE_string(
+    "split",
+    "test",
+    "The split to verify with; train: only what the run held back of it.",
+    flag_values=COMMAND.flags,
+    module_name="verification",
+)
 flags.DEFINE_integer(
     "images",
     256,

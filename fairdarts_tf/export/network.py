@@ -39,7 +39,10 @@ def export_network(
 ) -> list[Verification]:
     """Writes a network in several forms, and verifies each in its own runtime before any is put in place.
 
-    Every form takes images from 0 to 255 and returns probabilities. Beside them lie ``labels.txt`` (class names) and
+    Every form takes images from 0 to 255 and returns probabilities: a SavedModel uint8 or float32 images, each by a
+    signature of its own; a ``.keras`` file, which loads after ``import fairdarts_tf.serving`` alone, either; a TFLite
+    file uint8 images. A TFLite file of two signatures would hold two graphs, which takes twice the memory for weights,
+    and MediaPipe's image tasks accept files of one graph only. Beside them lie ``labels.txt`` (class names) and
     ``export.json`` (what this is, and what the verification found). Files of an earlier export of the same network
     that are not written anew stay.
 
@@ -51,7 +54,7 @@ def export_network(
             ``"none"`` alone.
         batch_size: Images of a batch, for SavedModel and TFLite. Defaults to None: any number, and for TFLite one
             image, unless its runtime resizes the input to more.
-        held_back_images: (N, height, width, channels), uint8, for the verification.
+        held_back_images: (N, height, width, channels), uint8, for the verification: on which no weight was trained.
         held_back_labels: (N,), integers.
         calibration_images: (M, height, width, channels), uint8: a few hundred of the training set, for ``"int8"``.
         progress: Defaults to silence.
@@ -76,7 +79,7 @@ def export_network(
         _check_images("calibration", calibration_images, found)
     digest = network_digest(found)
     staying = check_target(target, files, digest)
-    progress(f"running the Keras network on {len(held_back_images)} held-back images")
+    progress(f"running the Keras network on {len(held_back_images)} images to compare with")
     expected = reference_probabilities(found, held_back_images)
     with staged(target) as directory:
         _write(found, files, directory, batch_size, calibration_images, progress)
