@@ -6,6 +6,7 @@ under a temporary name, synced and renamed, and the one before it is kept: a kil
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,28 @@ from fairdarts_tf.files import write_atomically
 FORMAT_VERSION = 1
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{9})\.npz")
+
+
+class CorruptCheckpointError(RunError):
+    """A checkpoint that is damaged.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"the checkpoint {path} is corrupt or truncated.")
+        self.path = path
+
+    def set_aside(self) -> Path:
+        """Renames the file, so that it no longer counts as one of those that are kept; returns its new name.
+
+        Raises:
+            OSError: When it cannot be renamed.
+        """
+        aside = self.path.with_name(f"{self.path.name}.corrupt")
+        os.replace(self.path, aside)
+        return aside
 
 
 def save_checkpoint(directory: Path, step: int, arrays: Mapping[str, np.ndarray]) -> Path:
@@ -52,7 +75,8 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     """Reads a checkpoint, checking every byte.
 
     Raises:
-        RunError: When the file is corrupt or truncated, or of another format.
+        CorruptCheckpointError: When the file is corrupt or truncated.
+        RunError: When it is of another format.
     """
     try:
         arrays = read_numbers(path)
@@ -60,7 +84,7 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
         int(arrays["step"])
         version = int(arrays.pop("format_version"))
     except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise RunError(f"the checkpoint {path} is corrupt or truncated.") from error
+        raise CorruptCheckpointError(path) from error
     if version != FORMAT_VERSION:
         raise RunError(
             f"the checkpoint {path} has format {version}, but this version of the program reads format "

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from fairdarts_tf.errors import RunError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
@@ -71,6 +72,21 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Writes UTF-8 text as `write_atomically` does, with a question mark for what UTF-8 cannot encode."""
     write_atomically(path, lambda file: file.write(text.encode("utf-8", errors="replace")))
+
+
+def remove_leftovers(directory: Path, names: re.Pattern[str]) -> None:
+    """Removes the temporary files that killed processes left in a directory.
+
+    Args:
+        directory: May be absent.
+        names: Matches the final names of files that nobody is writing now.
+    """
+    if not directory.is_dir():
+        return
+    for path in directory.iterdir():
+        temporary = _TEMPORARY.fullmatch(path.name)
+        if temporary and names.fullmatch(temporary[1]):
+            path.unlink(missing_ok=True)
 
 
 def check_new_directory(path: str | os.PathLike[str]) -> None:

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.checkpoints import load_latest
+from fairdarts_tf.checkpoints import CorruptCheckpointError, load_latest
+from fairdarts_tf.errors import RunError
 from fairdarts_tf.model_state import write_state
 from fairdarts_tf.runs import Run
 
@@ -35,12 +36,14 @@ class Progress:
 def restore(run: Run, model: keras.Model, steps_per_epoch: int) -> Progress:
     """Sets a model to the newest checkpoint of its run, if there is one.
 
+    One that is damaged is named, renamed and passed over.
+
     Raises:
         RunError: When there are checkpoints and none is whole, or it does not fit the model.
     """
     arrays, passed_over = load_latest(run.checkpoints)
     for error in passed_over:
-        print(f"warning: {error} Going on from the one before it.", file=sys.stderr)
+        print(f"warning: {error} Going on from the one before it.{_set_aside(error)}", file=sys.stderr)
     if arrays is None:
         return Progress()
     write_state(model, _under("state/", arrays))
@@ -83,6 +86,16 @@ def fit_from(
     if epoch < epochs:
         batches = batches_from(epoch * steps_per_epoch)
         model.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, **options)
+
+
+def _set_aside(error: RunError) -> str:
+    """Renames a damaged checkpoint, so that it does not count as the one that is kept, and says so."""
+    if not isinstance(error, CorruptCheckpointError):
+        return ""
+    try:
+        return f" It is now named {error.set_aside().name}."
+    except OSError:
+        return ""
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

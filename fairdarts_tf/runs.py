@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.files import open_file, readable, write_atomically, write_text_atomically
+from fairdarts_tf.files import open_file, readable, remove_leftovers, write_atomically, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
+from fairdarts_tf.run_lock import RunLock
+
+FORMAT_VERSION = 1
+"""Of a run's directory, in the first line of its flags.txt. A directory that names none was written in the first."""
 
 FREE_TO_CHANGE = frozenset({"workdir", "data_dir", "download", "strategy", "checkpoint_steps"})
 """Settings that do not change what a run computes: a restart may have others."""
 
-
 MAX_FLAGS_BYTES = 1_000_000
+
+_FORMAT_LINE = re.compile(r"# fairdarts_tf run, format (\d{1,9})\s*")
+_OWN_FILES = re.compile(r"flags\.txt|(genotype|model)\.json|(history|retries)\.csv|(history|alphas|best|last)\.npz")
+_CHECKPOINTS = re.compile(r"checkpoint-\d+\.npz")
 
 
 class Run:
-    """The directory of one run: of a search or of a training.
+    """The directory of one search or training; as a context, it gives up at its end what `open` took.
 
     Attributes:
         workdir: The directory.
@@ -33,6 +42,15 @@ class Run:
         self.workdir = Path(workdir)
         self.checkpoints = self.workdir / "checkpoints"
         self.tensorboard = self.workdir / "tensorboard"
+        self._lock = RunLock(self.workdir)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lock.release()
 
     def check(self, settings: Mapping[str, str]) -> None:
         """Checks, before anything is written, that a run with these settings may start or go on here.
@@ -52,18 +70,34 @@ class Run:
             self._refuse_foreign_files()
 
     def open(self, settings: Mapping[str, str]) -> None:
-        """Makes the directory and writes the settings to its ``flags.txt``, unless they are there.
+        """Makes the directory, takes it for this process alone, and writes the settings, unless they are there.
+
+        They go to its ``flags.txt``. What earlier processes left half written is removed.
 
         Raises:
-            RunError: When `check` refuses, or the directory cannot be written.
+            RunError: When `check` refuses, another process works in the directory, or it cannot be written.
         """
         self.check(settings)
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            # Another process may have begun a run here since the first look.
+            self.check(settings)
+            remove_leftovers(self.workdir, _OWN_FILES)
+            remove_leftovers(self.checkpoints, _CHECKPOINTS)
             if self.settings() is None:
-                write_text_atomically(self.workdir / "flags.txt", self._lines(settings))
+                head = f"# fairdarts_tf run, format {FORMAT_VERSION}\n"
+                write_text_atomically(self.workdir / "flags.txt", head + self._lines(settings))
         except OSError as error:
             raise self.cannot_write(error) from error
+
+    def refuse_if_in_use(self) -> None:
+        """Checks, before anything is written, that no other process works in the directory.
+
+        Raises:
+            RunError: When one does; it is named.
+        """
+        self._lock.refuse_if_held()
 
     def cannot_write(self, error: OSError) -> RunError:
         """Returns what to raise where the directory cannot be written."""
@@ -76,7 +110,7 @@ class Run:
         """Returns the settings in ``flags.txt``, or None where there is no such file.
 
         Raises:
-            RunError: When the file is no list of flags.
+            RunError: When the file is no list of flags, or the directory has a format that is unknown here.
         """
         path = self.workdir / "flags.txt"
         try:
@@ -91,6 +125,7 @@ class Run:
             raise RunError(f"{path} is not a text file. Restore it, or start in another --workdir.") from error
         if len(content) > MAX_FLAGS_BYTES:
             raise RunError(f"{path} is too large for a list of flags. Restore it, or start in another --workdir.")
+        self._refuse_other_format(text.splitlines())
         return _flags_in(text, path)
 
     def is_search(self) -> bool:
@@ -127,6 +162,14 @@ class Run:
                     f"--{name}={value!r} cannot be kept in flags.txt: it has a line break, a space at its end, or "
                     "bytes that are no UTF-8. Name another, as by a symbolic link."
                 )
+
+    def _refuse_other_format(self, lines: list[str]) -> None:
+        versions = [int(match[1]) for match in map(_FORMAT_LINE.fullmatch, lines) if match]
+        if any(version != FORMAT_VERSION for version in versions):
+            raise RunError(
+                f"{self.workdir} has format {versions[0]}, but this version of the program reads format "
+                f"{FORMAT_VERSION}. Use the version that wrote it, or name another directory."
+            )
 
     def _refuse_foreign_files(self) -> None:
         left = sorted(path.name for path in self.workdir.iterdir() if not path.name.startswith("."))

@@ -62,7 +62,11 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
             search has saved until then is intact.
     """
     devices.configure_runtime()
-    run = Run(workdir)
+    with Run(workdir) as run:
+        return _search(settings, run)
+
+
+def _search(settings: SearchSettings, run: Run) -> SearchResult:
     run.check(settings.as_flags())
     space_of(settings)
     images = data.load_dataset(

@@ -21,8 +21,8 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\u2028&amp;"
 def make_run(workdir: Path, recorded: int | None = None, seed: int = 0, **settings: object) -> Path:
     """Writes what a search leaves after ``recorded`` epochs (all of them if None); alphas drift apart from 0."""
     chosen = SearchSettings(**{"epochs": 12, **settings})
-    run = Run(workdir)
-    run.open(chosen.as_flags())
+    with Run(workdir) as run:
+        run.open(chosen.as_flags())
     random = np.random.default_rng(seed)
     shape = (chosen.nodes * (chosen.nodes + 3) // 2, len(chosen.operations))
     ends = {kind: random.normal(0, 3, shape) for kind in CELL_KINDS}

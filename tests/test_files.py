@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
+from pathlib import Path
 
 import pytest
 from tiny_network import tiny_found_network
@@ -91,3 +93,54 @@ def test_full_disk_in_a_saved_model_is_told_in_plain_words(tmp_path):
         write_saved_model(ServingNetwork.of(tiny_found_network()), tmp_path / "model", labels)
     assert full.value.filename == str(tmp_path / "model")
     assert full.value.strerror == "File too large"
+
+
+def test_the_new_content_is_synced_before_it_takes_the_name_and_the_directory_after(tmp_path, monkeypatch):
+    path = tmp_path / "kept"
+    path.write_text("good")
+    calls = []
+
+    def note(name: str, original):
+        def noted(*arguments: object) -> object:
+            calls.append((name, path.read_text()))
+            return original(*arguments)
+
+        monkeypatch.setattr(os, name, noted)
+
+    note("fsync", os.fsync)
+    note("replace", os.replace)
+    files.write_text_atomically(path, "new")
+    assert calls == [("fsync", "good"), ("replace", "good"), ("fsync", "new")]
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_good_file_and_nothing_beside_it(tmp_path, monkeypatch, broken):
+    (tmp_path / "kept").write_text("good")
+
+    def fail(*_: object) -> None:
+        raise OSError("broken")
+
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(OSError, match="broken"):
+        files.write_text_atomically(tmp_path / "kept", "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "good")]
+
+
+def test_leftovers_are_removed_and_only_those(tmp_path: Path):
+    names = [".a.npz.abcd_123.tmp", ".b.npz.abcd_123.tmp", ".a.npz.abc.tmp", "a.npz", ".a.npz", "a.npz.abcd_123.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    files.remove_leftovers(tmp_path, re.compile(r"a\.npz"))
+    assert sorted(os.listdir(tmp_path)) == sorted(names[1:])
+    files.remove_leftovers(tmp_path / "absent", re.compile(""))
+
+
+def test_a_killed_writer_leaves_what_is_removed(tmp_path: Path):
+    child = os.fork()
+    if child == 0:
+        files.write_atomically(tmp_path / "a.npz", lambda _: os._exit(0))
+    os.waitpid(child, 0)
+    assert len(os.listdir(tmp_path)) == 1
+    files.remove_leftovers(tmp_path, re.compile(r"a\.npz"))
+    assert os.listdir(tmp_path) == []

@@ -194,7 +194,8 @@ def test_files_of_a_training_without_flags(workdir: Path, name: str):
 
 @pytest.mark.parametrize("left", ["flags.txt", "history.csv"])
 def test_a_training_is_no_search(tmp_path: Path, left: str):
-    Run(tmp_path / "run").open(TrainSettings(genotype="FairDARTS_a").as_flags())
+    with Run(tmp_path / "run") as run:
+        run.open(TrainSettings(genotype="FairDARTS_a").as_flags())
     history = TrainHistory()
     history.append({"epoch": 1, "train_loss": 2.0})
     (tmp_path / "run" / "history.csv").write_text(history.csv())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.runs import MAX_FLAGS_BYTES, Run
+from fairdarts_tf.runs import FORMAT_VERSION, MAX_FLAGS_BYTES, Run
 from fairdarts_tf.settings import SearchSettings
 
 SETTINGS = SearchSettings(seed=3, operations=("skip_connect", "sep_conv_3x3")).as_flags()
@@ -15,8 +15,8 @@ SETTINGS = SearchSettings(seed=3, operations=("skip_connect", "sep_conv_3x3")).a
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    run = Run(tmp_path / "some" / "where")
-    run.open(SETTINGS)
+    with Run(tmp_path / "some" / "where") as run:
+        run.open(SETTINGS)
     return run
 
 
@@ -78,6 +78,29 @@ def test_refuses_truncated_flags(run: Run, share: float):
     with pytest.raises(RunError, match="checkpoint_steps|seed"):
         Run(run.workdir).check(SETTINGS)
     assert path.read_bytes() == content
+
+
+def test_another_format_is_refused_and_none_is_the_first(run: Run):
+    path = run.workdir / "flags.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    assert lines[0] == f"# fairdarts_tf run, format {FORMAT_VERSION}\n"
+    path.write_text("".join(lines[1:]))
+    run.check(SETTINGS)
+    path.write_text("".join(["# fairdarts_tf run, format 99\n", *lines[1:]]))
+    for use in (run.settings, lambda: run.check(SETTINGS)):
+        with pytest.raises(RunError, match=f"has format 99, but .* reads format {FORMAT_VERSION}. Use the version"):
+            use()
+
+
+def test_opening_removes_what_killed_processes_left(run: Run):
+    run.checkpoints.mkdir()
+    kept = [run.workdir / ".report.html.abcdefgh.tmp", run.checkpoints / "checkpoint-000000001.npz"]
+    left = [run.workdir / ".last.npz.abcdefgh.tmp", run.checkpoints / ".checkpoint-000000002.npz.abcdefgh.tmp"]
+    for path in kept + left:
+        path.touch()
+    with run:
+        run.open(SETTINGS)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in left)
 
 
 def test_hidden_files_do_not_make_a_directory_foreign(tmp_path: Path):

@@ -49,6 +49,7 @@ def main() -> int:
     settings = read_settings(SearchSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
+    run.refuse_if_in_use()
     space_of(settings)
     load_tensorflow()
     from fairdarts_tf.search_run import run_search

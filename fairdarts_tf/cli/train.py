@@ -81,6 +81,7 @@ def main() -> int:
     settings = read_settings(TrainSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())
+    run.refuse_if_in_use()
     if run.settings() is None:
         Genotype.load(settings.named_genotype)
     load_tensorflow()

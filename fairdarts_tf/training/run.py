@@ -60,7 +60,11 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
             intact.
     """
     devices.configure_runtime()
-    run = Run(workdir)
+    with Run(workdir) as run:
+        return _train(settings, run)
+
+
+def _train(settings: TrainSettings, run: Run) -> TrainResult:
     run.check(settings.as_flags())
     genotype = genotype_of(settings, run)
     images = load_training_images(settings)
