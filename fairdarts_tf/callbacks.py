@@ -26,6 +26,9 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Takes over the signals; outside the main thread they cannot be, and stay as they are."""
+        if self._previous:
+            # `fit` ended with an error and begins again.
+            return
         try:
             self._previous = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
         except ValueError:
@@ -107,6 +110,12 @@ class ProgressBar(keras.callbacks.Callback):
         if not self.bar.disable:
             self.bar.set_postfix(loss=f"{float(logs['train_loss']):.3f}", refresh=False)
         self.bar.update()
+
+    def go_back(self, step: int) -> None:
+        """Shows that the run goes on from an earlier step."""
+        if self.bar is not None:
+            self.bar.n = step
+            self.bar.refresh()
 
     def write(self, text: str) -> None:
         """Prints above the bar."""

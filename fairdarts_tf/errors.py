@@ -26,6 +26,10 @@ class RunError(FairDartsError):
     """A run's directory that cannot be written, read or continued."""
 
 
+class NotFiniteError(FairDartsError):
+    """A run whose loss or gradient became NaN or infinite. Commands exit with a code of its own, 3."""
+
+
 class ExportError(FairDartsError):
     """A network that a format cannot hold, that computes something else there, or that has no place to go."""
 

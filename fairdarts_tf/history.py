@@ -39,7 +39,7 @@ genotype that the run's method derives after the epoch; a cell that would be emp
 over the run, updates whose gradient overflowed in float16.
 """
 
-Row = dict[str, float | int | None]
+Row = dict[str, float | int | str | None]
 
 
 @dataclasses.dataclass
@@ -108,7 +108,7 @@ def rows_as_csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _format(value: float | int | None) -> str:
+def _format(value: float | int | str | None) -> str:
     if value is None:
         return ""
-    return repr(value) if isinstance(value, int) else f"{value:.9g}"
+    return str(value) if isinstance(value, int | str) else f"{value:.9g}"

@@ -17,6 +17,9 @@ FIRST_SCALE = 2.0**15
 GROWTH_STEPS = 2000
 """Good steps in a row after which the scale doubles."""
 
+LEAST_SCALE = 2.0**-15
+"""Where gradients overflow at this scale too, after thirty halvings, the scale is not the reason."""
+
 
 class LossScale:
     """The scale of one optimizer, in variables of that optimizer.

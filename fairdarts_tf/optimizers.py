@@ -11,10 +11,12 @@ They differ from Keras' rules of the same names where PyTorch does:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from fairdarts_tf.loss_scale import LossScale, unless_skipped
+from fairdarts_tf.loss_scale import LEAST_SCALE, LossScale, unless_skipped
 
 
 class ReferenceOptimizer(keras.optimizers.Optimizer):
@@ -29,6 +31,8 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
 
     Attributes:
         loss_scale: The state of that scaling once the optimizer is built, or None.
+        watch_norm: Called, in the graph of each step, with the global norm of the gradient, which is finite if the
+            gradient is. A step that the scaling of the loss skips has the norm 0, as long as a smaller scale may help.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
         self.max_norm = max_norm
         self.scales_loss = scales_loss
         self.loss_scale: LossScale | None = None
+        self.watch_norm: Callable[[tf.Tensor], None] | None = None
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Creates the state of the loss scaling, if there is one."""
@@ -78,7 +83,19 @@ class ReferenceOptimizer(keras.optimizers.Optimizer):
         gradients, variables = zip(*super()._all_reduce_sum_gradients(grads_and_vars), strict=True)
         if self.loss_scale is not None:
             gradients = self.loss_scale.unscale(gradients)
-        return list(zip(clip_by_global_norm(gradients, self.max_norm), variables, strict=True))
+        if self.watch_norm is not None or self.max_norm is not None:
+            norm = tf.linalg.global_norm(gradients)
+            gradients = clip_by_global_norm(gradients, self.max_norm, norm)
+            self._watch(norm)
+        return list(zip(gradients, variables, strict=True))
+
+    def _watch(self, norm: tf.Tensor) -> None:
+        if self.watch_norm is None:
+            return
+        if self.loss_scale is not None:
+            skipped = tf.math.is_nan(norm) & (self.loss_scale.scale >= LEAST_SCALE)
+            norm = tf.where(skipped, tf.zeros_like(norm), norm)
+        self.watch_norm(norm)
 
     def _assign(self, gradient: tf.Tensor, variable: tf.Variable, value: tf.Tensor) -> None:
         """Assigns a value, unless the gradient overflowed."""
@@ -199,15 +216,18 @@ class ReferenceAdam(ReferenceOptimizer):
         self._assign(gradient, variable, variable - change)
 
 
-def clip_by_global_norm(gradients: tuple[tf.Tensor, ...], max_norm: float | None) -> tuple[tf.Tensor, ...]:
+def clip_by_global_norm(
+    gradients: tuple[tf.Tensor, ...], max_norm: float | None, norm: tf.Tensor | None = None
+) -> tuple[tf.Tensor, ...]:
     """Scales gradients down so that their common norm is at most ``max_norm``, as PyTorch's ``clip_grad_norm_``.
 
     Args:
         gradients: Tensors of any shapes.
         max_norm: The bound, or None to leave them alone.
+        norm: Their common norm, where it is known. Defaults to None: it is computed.
     """
     if max_norm is None:
         return gradients
-    norm = tf.linalg.global_norm(gradients)
+    norm = tf.linalg.global_norm(gradients) if norm is None else norm
     scale = tf.minimum(tf.constant(max_norm, norm.dtype) / (norm + 1e-6), 1.0)
     return tuple(gradient * scale for gradient in gradients)

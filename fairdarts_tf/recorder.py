@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -10,19 +12,29 @@ import keras
 import numpy as np
 
 from fairdarts_tf.checkpoints import save_checkpoint
-from fairdarts_tf.history import Row
+from fairdarts_tf.failed_step import FailedStepError
+from fairdarts_tf.files import write_text_atomically
+from fairdarts_tf.history import Row, rows_as_csv
 from fairdarts_tf.model_state import read_metrics, read_state, write_metrics
 from fairdarts_tf.resuming import Progress
 from fairdarts_tf.runs import Run
 
+RETRY_COLUMNS = ("failed_step", "what", "went_back_to", "rate_factor")
+"""Columns of retries.csv: the step that was not finite, what of it, the step that the run went on from, and what the
+learning rates of the settings are multiplied by since then."""
+
 
 class Recorded(Protocol):
-    """A history of epochs."""
+    """A history of epochs: a dataclass of lists."""
 
     rows: list[Row]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns all of it as arrays."""
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Recorded:
+        """Reads what `to_arrays` returned."""
 
 
 class Recorder(keras.callbacks.Callback):
@@ -38,6 +50,7 @@ class Recorder(keras.callbacks.Callback):
 
     Attributes:
         step: Steps done.
+        retries: What sent the run back, one row of `RETRY_COLUMNS` for each time.
         on_epoch: Called with the row of each epoch once it is on disk.
     """
 
@@ -55,12 +68,15 @@ class Recorder(keras.callbacks.Callback):
         self.history = history
         self.steps_per_epoch = steps_per_epoch
         self.checkpoint_steps = checkpoint_steps
-        self.step = progress.step
         self.interrupted = interrupted
         self.on_epoch: list[Callable[[Row, Recorder], None]] = []
-        self._resumed_metrics = progress.metrics
-        self._seconds_before = progress.seconds
         self._began = 0.0
+        self._stand_at(progress)
+
+    @property
+    def rate_factor(self) -> float:
+        """What the learning rates of the settings are multiplied by: each retry halves them."""
+        return 0.5 ** len(self.retries)
 
     def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
         """Appends an epoch to the history; a checkpoint follows.
@@ -84,8 +100,15 @@ class Recorder(keras.callbacks.Callback):
             self._resumed_metrics = None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Counts the step and saves where a checkpoint is due."""
+        """Counts the step and saves where a checkpoint is due.
+
+        Raises:
+            FailedStepError: When its loss or gradient is NaN or infinite; nothing of it is saved.
+        """
         self.step += 1
+        not_finite = self.model.finite_check.found()
+        if not_finite:
+            raise FailedStepError(self.step, not_finite)
         due = self.checkpoint_steps and self.step % self.checkpoint_steps == 0
         within_epoch = self.step % self.steps_per_epoch != 0
         if within_epoch and (due or self.interrupted()):
@@ -109,10 +132,38 @@ class Recorder(keras.callbacks.Callback):
         arrays |= {f"history/{name}": value for name, value in self.history.to_arrays().items()}
         arrays |= {f"metrics/{i}": value for i, value in enumerate(read_metrics(self.model))}
         arrays["seconds_in_epoch"] = np.float64(seconds_in_epoch)
+        arrays["retries"] = np.frombuffer(json.dumps(self.retries).encode(), np.uint8)
         try:
             save_checkpoint(self.run.checkpoints, self.step, arrays)
+            if self.retries:
+                write_text_atomically(self.run.workdir / "retries.csv", rows_as_csv(RETRY_COLUMNS, self.retries))
         except OSError as error:
             raise self.run.cannot_write(error) from error
+
+    def go_back(self, progress: Progress, failed: FailedStepError) -> None:
+        """Goes on from a checkpoint, to which the model is set already, with half the learning rates.
+
+        That is saved at once, so that it outlives a stop.
+
+        Args:
+            progress: What the checkpoint says.
+            failed: The step that was not finite.
+        """
+        self._stand_at(progress)
+        if progress.history is not None:
+            before = type(self.history).from_arrays(progress.history)
+            for field in dataclasses.fields(before):
+                getattr(self.history, field.name)[:] = getattr(before, field.name)
+        row = {"failed_step": failed.step, "what": failed.what[0], "went_back_to": self.step}
+        self.retries.append(row | {"rate_factor": self.rate_factor / 2})
+        self.model.finite_check.reset()
+        self.save(self._seconds_before)
+
+    def _stand_at(self, progress: Progress) -> None:
+        self.step = progress.step
+        self.retries: list[Row] = [dict(row) for row in progress.retries]
+        self._resumed_metrics = progress.metrics
+        self._seconds_before = progress.seconds
 
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._began

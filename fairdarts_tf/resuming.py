@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Mapping
 
@@ -25,12 +26,14 @@ class Progress:
         history: What its epochs recorded, as arrays; None where no checkpoint was.
         metrics: The metrics' sums, for a step within an epoch.
         seconds: What the epoch in hand took so far.
+        retries: What sent the run back, one entry for each time; each halved the learning rates.
     """
 
     step: int = 0
     history: Mapping[str, np.ndarray] | None = None
     metrics: list[np.ndarray] | None = None
     seconds: float = 0.0
+    retries: tuple[Mapping[str, object], ...] = ()
 
 
 def restore(run: Run, model: keras.Model, steps_per_epoch: int) -> Progress:
@@ -54,6 +57,8 @@ def restore(run: Run, model: keras.Model, steps_per_epoch: int) -> Progress:
         _under("history/", arrays),
         [metrics[str(i)] for i in range(len(metrics))] if step % steps_per_epoch else None,
         float(arrays["seconds_in_epoch"]),
+        # Checkpoints of earlier versions know of none.
+        tuple(json.loads(bytes(arrays["retries"]).decode())) if "retries" in arrays else (),
     )
 
 

@@ -19,7 +19,7 @@ from fairdarts_tf.run_lock import RunLock
 FORMAT_VERSION = 1
 """Of a run's directory, in the first line of its flags.txt. A directory that names none was written in the first."""
 
-FREE_TO_CHANGE = frozenset({"workdir", "data_dir", "download", "strategy", "checkpoint_steps"})
+FREE_TO_CHANGE = frozenset({"workdir", "data_dir", "download", "strategy", "checkpoint_steps", "on_nan"})
 """Settings that do not change what a run computes: a restart may have others."""
 
 MAX_FLAGS_BYTES = 1_000_000

@@ -7,12 +7,14 @@ xi = 0).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.losses import zero_one_loss
 from fairdarts_tf.model_state import optimizer_variables
@@ -23,6 +25,10 @@ from fairdarts_tf.separable_chain import fixed_kernels
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
+
+_LOSSES = {"train": "the loss of the training half", "search": "the loss of the search half"}
+_WEIGHT_GRADIENT = "the gradient in the weights"
+_ALPHA_GRADIENT = "the gradient in the alphas"
 
 
 class Search(OneGraphModel):
@@ -37,6 +43,7 @@ class Search(OneGraphModel):
     Attributes:
         updates_alphas: Whether a step updates the alphas; False during a warm-up. Call
             `make_train_function(force=True)` after a change.
+        finite_check: What of the steps' losses and gradients was not finite; made by `compile`.
     """
 
     def __init__(self, supernet: keras.Model, **kwargs: object) -> None:
@@ -78,6 +85,13 @@ class Search(OneGraphModel):
         with self.distribute_strategy.scope():
             weight_optimizer.build(self.supernet.network_weights)
             alpha_optimizer.build(list(self.supernet.alphas.values()))
+            self.finite_check = FiniteCheck((_LOSSES["search"], _ALPHA_GRADIENT, _LOSSES["train"], _WEIGHT_GRADIENT))
+            first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+            self._alphas_before = [
+                tf.Variable(table.numpy(), trainable=False, aggregation=first) for table in self._alpha_tables
+            ]
+        weight_optimizer.watch_norm = functools.partial(self.finite_check.note, _WEIGHT_GRADIENT)
+        alpha_optimizer.watch_norm = functools.partial(self.finite_check.note, _ALPHA_GRADIENT)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -98,6 +112,7 @@ class Search(OneGraphModel):
             The running means of the metrics.
         """
         training_batch, search_batch = data
+        self._note_alphas()
         if self.updates_alphas:
             self.alpha_optimizer.apply(self.alpha_gradients(search_batch), self._alpha_tables)
         self.optimizer.apply(self.weight_gradients(training_batch), self.supernet.network_weights)
@@ -137,6 +152,19 @@ class Search(OneGraphModel):
         """
         relax = relaxation(self.supernet.relaxation).of_array
         return {kind: relax(table) for kind, table in self.alphas().items()}
+
+    def learning_rates(self) -> dict[str, float]:
+        """Returns the rates in use, of the weights and of the alphas."""
+        return {
+            "weights": float(self.optimizer.learning_rate),
+            "alphas": float(self.alpha_optimizer.learning_rate),
+        }
+
+    def alphas_of_last_step(self) -> dict[str, np.ndarray]:
+        """Returns the raw alphas that the last step began with, (edges, operations), by kind of cell."""
+        return {
+            kind: np.array(table.numpy()) for kind, table in zip(self.supernet.alphas, self._alphas_before, strict=True)
+        }
 
     def state_variables(self) -> dict[str, keras.Variable]:
         """Returns all that a checkpoint must hold besides the metrics, by name."""
@@ -180,9 +208,15 @@ class Search(OneGraphModel):
             loss = tf.reduce_mean(_cross_entropy(labels, logits))
             if penalty is not None:
                 loss += tf.cast(penalty(), loss.dtype)
+            self.finite_check.note(_LOSSES[half], loss)
             loss = optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
         self._record(half, labels, logits)
         return tape.gradient(loss, sources, unconnected_gradients="zero")
+
+    def _note_alphas(self) -> None:
+        """Keeps the alphas for `alphas_of_last_step`: a step that is not finite leaves none to be seen."""
+        for kept, table in zip(self._alphas_before, self._alpha_tables, strict=True):
+            kept.assign(table.value)
 
     def _penalty(self) -> tf.Tensor:
         zero_one = self.zero_one(self.supernet.mixing_weights().values())
@@ -211,6 +245,7 @@ class SingleLevelSearch(Search):
             The running means of the metrics.
         """
         images, labels = data
+        self._note_alphas()
         alphas, weights = self._alpha_tables, self.supernet.network_weights
         gradients = self._gradients(images, labels, alphas + weights, "train", self.optimizer, penalty=self._penalty)
         of_alphas, of_weights = gradients[: len(alphas)], gradients[len(alphas) :]

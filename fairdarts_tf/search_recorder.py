@@ -80,7 +80,7 @@ class SearchRecorder(Recorder):
             row["zero_one"] = float(logs["zero_one"])
         return row | {
             "epoch": epoch + 1,
-            "learning_rate": self.settings.learning_rate_at(epoch),
+            "learning_rate": self.settings.learning_rate_at(epoch) * self.rate_factor,
             "skipped_steps": self.model.skipped_steps,
             "seconds": seconds,
             "images_per_second": images / seconds,

@@ -17,11 +17,12 @@ from fairdarts_tf.callbacks import ProgressBar, StopOnSignal, WarmUp
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.epoch_report import describe_epoch
 from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.report.page import write_report
-from fairdarts_tf.resuming import fit_from, restore
+from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
 from fairdarts_tf.search import Search, SingleLevelSearch
 from fairdarts_tf.search_recorder import SearchRecorder
@@ -60,6 +61,7 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
     Raises:
         FairDartsError: When settings, data or directory are unfit, or at the end no genotype can be derived. What the
             search has saved until then is intact.
+        NotFiniteError: When a loss or a gradient is NaN or infinite.
     """
     devices.configure_runtime()
     with Run(workdir) as run:
@@ -100,19 +102,20 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
         lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype)),
     ]
     callbacks = [
-        keras.callbacks.LearningRateScheduler(lambda epoch, _: settings.learning_rate_at(epoch)),
+        *_rates(settings, recorder),
         WarmUp(settings.warmup_epochs),
         signals,
         recorder,
         bar,
     ]
     try:
-        fit_from(
-            progress.step,
+        fit_run(
+            recorder,
             search,
             batches.starting_at,
             epochs=settings.epochs,
-            steps_per_epoch=batches.steps_per_epoch,
+            on_nan=settings.on_nan,
+            on_retry=bar.go_back,
             callbacks=callbacks,
             verbose=0,
             shuffle=False,
@@ -132,6 +135,18 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
             "(or with a lower --threshold) needs no new search."
         ) from failure
     return SearchResult(recorder.genotype, history, search)
+
+
+def _rates(settings: SearchSettings, recorder: SearchRecorder) -> list[keras.callbacks.Callback]:
+    """Returns what sets both learning rates when an epoch begins."""
+
+    def set_rate_of_alphas(epoch: int, logs: object) -> None:
+        recorder.model.alpha_optimizer.learning_rate = settings.alpha_learning_rate * recorder.rate_factor
+
+    return [
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: settings.learning_rate_at(epoch) * recorder.rate_factor),
+        keras.callbacks.LambdaCallback(on_epoch_begin=set_rate_of_alphas),
+    ]
 
 
 def _write_report(run: Run) -> None:

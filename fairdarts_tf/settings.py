@@ -10,7 +10,7 @@ from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import RELAXATIONS
-from fairdarts_tf.settings_checks import PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
+from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
 
 ZERO_ONE_NAMES = ("l2", "l1", "none")
 
@@ -60,6 +60,8 @@ class SearchSettings:
         seed: Chooses initial weights, halves, data order and augmentation.
         strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
+        on_nan: What happens where a loss or a gradient is NaN or infinite: ``stop``, or ``retry`` from the last
+            checkpoint with half the learning rates, ten times at most. The step's batch is saved first.
 
     Raises:
         ConfigurationError: When a value is outside its range.
@@ -106,6 +108,7 @@ class SearchSettings:
     seed: int = 0
     strategy: str = "auto"
     checkpoint_steps: int = 0
+    on_nan: str = "stop"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
@@ -146,6 +149,7 @@ _CHOICES = {
     "method": tuple(METHODS),
     "precision": PRECISIONS,
     "strategy": STRATEGIES,
+    "on_nan": ON_NAN,
 }
 
 _RANGES: dict[str, tuple[float, float]] = {

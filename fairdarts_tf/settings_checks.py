@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 
 STRATEGIES = ("auto", "none", "mirrored")
+ON_NAN = ("stop", "retry")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 

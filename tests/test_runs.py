@@ -38,7 +38,7 @@ def test_opening_again_leaves_the_file_alone(run: Run):
     assert (run.workdir / "flags.txt").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("name", ["data_dir", "download", "strategy", "checkpoint_steps"])
+@pytest.mark.parametrize("name", ["data_dir", "download", "strategy", "checkpoint_steps", "on_nan"])
 def test_settings_without_influence_may_change(run: Run, name: str):
     run.check(SETTINGS | {name: "other"})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fairdarts_tf.cli.search import COMMAND, main
 from fairdarts_tf.settings import SearchSettings
 
@@ -32,6 +34,14 @@ def tiny_flags(workdir: Path, **changes: object) -> list[str]:
 
 def as_flags(**values: object) -> list[str]:
     return [f"--{name}={','.join(v) if isinstance(v, tuple) else v}" for name, v in values.items()]
+
+
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares searches the page and the event files, which take longer than their steps."""
+    from fairdarts_tf import search_run
+
+    monkeypatch.setattr(search_run, "_write_report", lambda run: None)
+    monkeypatch.setattr(search_run, "TensorBoardLog", lambda run: lambda row, recorder: None)
 
 
 def search(*flags: str) -> int:

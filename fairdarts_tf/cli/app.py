@@ -1,7 +1,7 @@
 """What all commands share: flags of their own, one clear line for bad input, and exit codes.
 
-Exit codes: 0 when done; 2 for bad input; 130 when interrupted from the keyboard; 141 when the reader of the output, as
-``head``, has closed it; 143 when terminated.
+Exit codes: 0 when done; 2 for bad input; 3 where a run's numbers became NaN or infinite; 130 when interrupted from the
+keyboard; 141 when the reader of the output, as ``head``, has closed it; 143 when terminated.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from fairdarts_tf.errors import FairDartsError
+from fairdarts_tf.errors import FairDartsError, NotFiniteError
 
 EXIT_BAD_INPUT = 2
+EXIT_NOT_FINITE = 3
 EXIT_INTERRUPTED = 130
 EXIT_OUTPUT_CLOSED = 141
 EXIT_TERMINATED = 143
@@ -72,6 +73,8 @@ class Command:
             return main() or 0
         except flags.Error as error:
             return self._fail(f"{str(error).removeprefix('ERROR:: ')}. --help lists all flags with their types.")
+        except NotFiniteError as error:
+            return self._fail(str(error), EXIT_NOT_FINITE)
         except FairDartsError as error:
             return self._fail(str(error))
         except BrokenPipeError:
@@ -107,9 +110,9 @@ class Command:
             raise flags.Error("a flag holds a null character, which no name and no path may have")
         return rest
 
-    def _fail(self, message: str) -> int:
+    def _fail(self, message: str, code: int = EXIT_BAD_INPUT) -> int:
         print(f"{self.name}: {' '.join(message.split())}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return code
 
 
 def _texts(value: object) -> list[str]:

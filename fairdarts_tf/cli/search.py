@@ -20,14 +20,15 @@ COMMAND = Command(
     """Searches for cells with FairDARTS and leaves the run in --workdir.
 
 Started again with the same --workdir it goes on where it stopped. Exit codes: 0 when the search is complete, 2 for bad
-input, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
+input, 3 where a loss or a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 when terminated;
+the last two save first.""",
 )
 
 _SUBJECTS = {
     "data": ("dataset", "data_dir", "download", "image_size", "train_portion", "cutout"),
     "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
     "derivation": ("threshold", "method"),
-    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps"),
+    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps", "on_nan"),
 }
 
 flags.DEFINE_string(

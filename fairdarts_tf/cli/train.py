@@ -20,8 +20,9 @@ COMMAND = Command(
     """Trains the network of a genotype and leaves the run in --workdir.
 
 Started again with the same --workdir it goes on where it stopped. The best epoch is chosen by images that are held back
-from the training split, never by test images. Exit codes: 0 when the training is complete, 2 for bad input, 130 when
-stopped from the keyboard and 143 when terminated; both save first.
+from the training split, never by test images. Exit codes: 0 when the training is complete, 2 for bad input, 3
+where a loss or a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 when terminated; the last
+two save first.
 
 The defaults are the paper's, for images of 32 pixels. Those of digits, with 8, are too small for the default cutout and
 for the auxiliary head.
@@ -59,7 +60,7 @@ _SUBJECTS = {
         "augmentation_operations",
         "augmentation_strength",
     ),
-    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps"),
+    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps", "on_nan"),
 }
 
 flags.DEFINE_string(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.found_network import network_variables
 from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.model_state import optimizer_variables
@@ -16,6 +19,8 @@ from fairdarts_tf.training.weight_average import WeightAverage
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
+
+_LOSS, _GRADIENT = "the loss", "the gradient"
 
 
 class Training(OneGraphModel):
@@ -28,6 +33,7 @@ class Training(OneGraphModel):
 
     Attributes:
         average: The moving average of the weights, or None.
+        finite_check: What of the steps' losses and gradients was not finite; made by `compile`.
     """
 
     def __init__(self, network: DartsNetwork, **kwargs: object) -> None:
@@ -62,6 +68,8 @@ class Training(OneGraphModel):
         with self.distribute_strategy.scope():
             optimizer.build(self.network.trainable_variables)
             self.average = WeightAverage(network_variables(self.network), average_decay) if average_decay else None
+            self.finite_check = FiniteCheck((_LOSS, _GRADIENT))
+        optimizer.watch_norm = functools.partial(self.finite_check.note, _GRADIENT)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -93,6 +101,7 @@ class Training(OneGraphModel):
             if auxiliary is not None:
                 smoothed = self._cross_entropy(labels, auxiliary, self.label_smoothing)
                 loss += self.auxiliary_weight * tf.reduce_mean(smoothed)
+            self.finite_check.note(_LOSS, loss)
             # Optimizers sum gradients over replicas.
             loss = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
         gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
@@ -107,6 +116,14 @@ class Training(OneGraphModel):
         images, labels = data
         logits = self.network(images, training=False)
         return self._record(labels, logits, self._cross_entropy(labels, logits))
+
+    def learning_rates(self) -> dict[str, float]:
+        """Returns the rate in use."""
+        return {"weights": float(self.optimizer.learning_rate)}
+
+    def alphas_of_last_step(self) -> dict[str, np.ndarray]:
+        """Returns nothing: a found network has no alphas."""
+        return {}
 
     def state_variables(self) -> dict[str, keras.Variable]:
         """Returns all that a checkpoint must hold besides the metrics, by name."""

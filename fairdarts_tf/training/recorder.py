@@ -57,7 +57,7 @@ class TrainRecorder(Recorder):
                 "train_accuracy": float(logs["accuracy"]),
                 "validation_loss": _number(logs, "val_loss"),
                 "validation_accuracy": _number(logs, "val_accuracy"),
-                "learning_rate": self.settings.learning_rate_at(epoch),
+                "learning_rate": self.settings.learning_rate_at(epoch) * self.rate_factor,
                 "drop_path": self.settings.drop_path_rate_at(epoch),
                 "skipped_steps": None if loss_scale is None else int(loss_scale.skipped_steps.numpy()),
                 "seconds": seconds,

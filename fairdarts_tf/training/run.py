@@ -13,11 +13,12 @@ import tensorflow as tf
 from fairdarts_tf import devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal
 from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.optimizers import MomentumSGD
-from fairdarts_tf.resuming import fit_from, restore
+from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
 from fairdarts_tf.training.data import TrainingData, load_training_images
 from fairdarts_tf.training.description import check_description, check_genotype, write_description
@@ -58,6 +59,7 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
     Raises:
         FairDartsError: When settings, genotype, data or directory are unfit. What the training has saved until then is
             intact.
+        NotFiniteError: When a loss or a gradient is NaN or infinite.
     """
     devices.configure_runtime()
     with Run(workdir) as run:
@@ -92,14 +94,15 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
     recorder.on_epoch += [TensorBoardLog(run), lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
     print(batches.describe(), file=sys.stderr)
     try:
-        fit_from(
-            progress.step,
+        fit_run(
+            recorder,
             training,
             batches.batches_from,
             epochs=settings.epochs,
-            steps_per_epoch=batches.steps_per_epoch,
+            on_nan=settings.on_nan,
+            on_retry=bar.go_back,
             validation_data=batches.validation_batches(),
-            callbacks=[*_schedules(settings, training), signals, recorder, bar],
+            callbacks=[*_schedules(settings, training, recorder), signals, recorder, bar],
             verbose=0,
             shuffle=False,
         )
@@ -177,10 +180,10 @@ def build_training(
     return training
 
 
-def _schedules(settings: TrainSettings, training: Training) -> list[keras.callbacks.Callback]:
+def _schedules(settings: TrainSettings, training: Training, recorder: TrainRecorder) -> list[keras.callbacks.Callback]:
     set_drop_path = lambda epoch, _: training.network.set_drop_path_rate(settings.drop_path_rate_at(epoch))  # noqa: E731
     schedules = [
-        keras.callbacks.LearningRateScheduler(lambda epoch, _: settings.learning_rate_at(epoch)),
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: settings.learning_rate_at(epoch) * recorder.rate_factor),
         keras.callbacks.LambdaCallback(on_epoch_begin=set_drop_path),
     ]
     return schedules + ([AverageOnTest(training.average)] if training.average is not None else [])

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.settings_checks import PRECISIONS, STRATEGIES, as_flags, check_settings
+from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
 
 NETWORKS = ("cifar", "imagenet")
@@ -67,6 +67,8 @@ class TrainSettings:
         seed: Chooses initial weights, validation images, data order and augmentation.
         strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
+        on_nan: What happens where a loss or a gradient is NaN or infinite: ``stop``, or ``retry`` from the last
+            checkpoint with half the learning rates, ten times at most. The step's batch is saved first.
 
     Raises:
         ConfigurationError: When a value is outside its range, or no genotype is named.
@@ -112,6 +114,7 @@ class TrainSettings:
     seed: int = 0
     strategy: str = "auto"
     checkpoint_steps: int = 0
+    on_nan: str = "stop"
 
     def __post_init__(self) -> None:
         check_settings(self, _CHOICES, _RANGES)
@@ -160,6 +163,7 @@ _CHOICES = {
     "schedule": tuple(SCHEDULES),
     "precision": PRECISIONS,
     "strategy": STRATEGIES,
+    "on_nan": ON_NAN,
 }
 
 _RANGES: dict[str, tuple[float, float]] = {

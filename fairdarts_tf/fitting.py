@@ -1,0 +1,105 @@
+"""Runs `fit` to a run's end, also where the numbers of a step go wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.errors import NotFiniteError
+from fairdarts_tf.failed_step import FailedStepError, save_failed_step
+from fairdarts_tf.finite_check import FiniteCheck
+from fairdarts_tf.recorder import Recorder
+from fairdarts_tf.resuming import fit_from, restore
+
+MOST_RETRIES = 10
+"""Retries of a run, after which it stops: its rates are then a thousandth of what they were."""
+
+
+class Trained(Protocol):
+    """What a run asks of its model besides `keras.Model`'s methods and `fairdarts_tf.model_state.Stateful`'s."""
+
+    finite_check: FiniteCheck
+
+    def learning_rates(self) -> dict[str, float]:
+        """Returns the rates in use, by what they are for."""
+
+    def alphas_of_last_step(self) -> dict[str, np.ndarray]:
+        """Returns the alphas that the last step began with, by kind of cell; empty where there are none."""
+
+
+def fit_run(
+    recorder: Recorder,
+    model: Trained,
+    batches_from: Callable[[int], tf.data.Dataset],
+    *,
+    epochs: int,
+    on_nan: str,
+    on_retry: Callable[[int], None],
+    **options: object,
+) -> None:
+    """Runs `fit` from where the recorder stands to the end.
+
+    A step whose loss or gradient is NaN or infinite ends the run, or sends it back to its last checkpoint with half the
+    learning rates. What the step computed with is written to the run's directory before.
+
+    Args:
+        recorder: Of the run; also among the callbacks in the options.
+        model: To be fitted.
+        batches_from: Returns the endless batches of the run from a step on.
+        epochs: Of the whole run.
+        on_nan: ``"stop"`` or ``"retry"``.
+        on_retry: Called with the step that the run goes back to.
+        options: Of `keras.Model.fit`.
+
+    Raises:
+        NotFiniteError: When a step is not finite, and the run is to stop or was sent back too often.
+    """
+    recorder.set_model(model)
+    if on_nan == "retry" and not list_checkpoints(recorder.run.checkpoints):
+        recorder.save(0.0)
+    while True:
+        try:
+            fit_from(
+                recorder.step, model, batches_from, epochs=epochs, steps_per_epoch=recorder.steps_per_epoch, **options
+            )
+        except FailedStepError as failed:
+            said = _keep(recorder, model, batches_from, failed)
+            if on_nan == "stop":
+                raise NotFiniteError(f"{said} {_ADVICE}") from None
+            if len(recorder.retries) == MOST_RETRIES:
+                raise NotFiniteError(
+                    f"{said} The learning rates were halved {MOST_RETRIES} times before, so they are not the reason. "
+                    "Look at the batch: broken images, or a --weight_decay or --zero_one_weight that is too large."
+                ) from None
+            recorder.go_back(restore(recorder.run, model, recorder.steps_per_epoch), failed)
+            on_retry(recorder.step)
+            print(
+                f"warning: {said} Going on from step {recorder.step} with half the learning rates, now "
+                f"{recorder.rate_factor:g} of the settings'.",
+                file=sys.stderr,
+            )
+        else:
+            return
+
+
+_ADVICE = (
+    "The checkpoint before it is whole. To go on from there with half the learning rates, give the same command with "
+    "--on_nan=retry; or begin anew with a lower --learning_rate, or a --gradient_clip."
+)
+
+
+def _keep(
+    recorder: Recorder, model: Trained, batches_from: Callable[[int], tf.data.Dataset], failed: FailedStepError
+) -> str:
+    """Writes the failed step's file and returns what is to be said of it."""
+    # Which images a step sees follows from its number.
+    batch = next(iter(batches_from(failed.step - 1).take(1)))
+    alphas = model.alphas_of_last_step()
+    path = save_failed_step(recorder.run, failed, batch, model.learning_rates(), alphas)
+    kept = "Its batch and the alphas it began with are" if alphas else "Its batch is"
+    return f"{failed.describe(recorder.steps_per_epoch)}. {kept} in {path}."
