@@ -27,6 +27,8 @@ DEFAULT_METHOD = "threshold_sparse"
 DEFAULT_THRESHOLD = 0.85
 """FairDARTS' threshold on the sigmoid in search space S1."""
 
+SKIP = "skip_connect"
+
 COIN_FLIP_MARGIN = 0.01
 """A choice with a smaller margin is marked: in the authors' final tables best and second differ by about 0.001, and
 what lies within ten times that could as well have come out otherwise."""
@@ -43,7 +45,8 @@ def pick_strongest(values: np.ndarray, threshold: float) -> list[Pick]:
     """DARTS: the two edges with the largest value, on each the best operation, the stronger edge first."""
     del threshold
     sources = np.argsort(-values.max(axis=1), kind="stable")[:2]
-    return [Pick(int(source), int(values[source].argmax())) for source in sources]
+    picks = [Pick(int(source), int(values[source].argmax())) for source in sources]
+    return [pick for pick in picks if np.isfinite(values[pick])]
 
 
 def pick_strongest_above(values: np.ndarray, threshold: float) -> list[Pick]:
@@ -64,7 +67,8 @@ class Method:
 
     Args:
         pick: Takes a node's values, of shape (sources, operations), and the threshold; returns the picks in order.
-            Equal values are settled by the lower index, of the source and then of the operation. ``none`` is -inf.
+            Equal values are settled by the lower index, of the source and then of the operation. What is out of the
+            running, as ``none``, is -inf, and never picked.
         edges_compete: Whether a node's edges compete for a fixed number of places.
         has_threshold: Whether the threshold plays a part.
     """
@@ -126,6 +130,7 @@ def derive(
     operations: Sequence[str],
     method: str = DEFAULT_METHOD,
     threshold: float = DEFAULT_THRESHOLD,
+    max_skips: int | None = None,
 ) -> Genotype:
     """Derives the genotype of relaxed alphas.
 
@@ -137,12 +142,16 @@ def derive(
         operations: The columns' names. ``none`` is never chosen.
         method: A name of `METHODS`.
         threshold: The least value that is kept, in [0, 1]. ``darts`` has none.
+        max_skips: The most ``skip_connect`` that the normal cell may have. While it has more, the weakest of them goes
+            out of the running and the cell is derived anew, so that another edge or operation may take its place
+            (P-DARTS, section 3.3). Defaults to None: no limit.
 
     Raises:
-        ConfigurationError: When the method is unknown or the threshold out of range.
+        ConfigurationError: When the method is unknown, or the threshold or the limit out of range.
         GenotypeError: When the tables do not fit the operations, or a cell would be empty.
     """
-    items = {kind: [item for item, _ in kept] for kind, kept in _derive(values, operations, method, threshold).items()}
+    kept_items = _derive(values, operations, method, threshold, max_skips)
+    items = {kind: [item for item, _ in kept] for kind, kept in kept_items.items()}
     return Genotype(
         normal=tuple(items["normal"]),
         normal_concat=existing_nodes(items["normal"]),
@@ -156,12 +165,14 @@ def confidence(
     operations: Sequence[str],
     method: str = DEFAULT_METHOD,
     threshold: float = DEFAULT_THRESHOLD,
+    max_skips: int | None = None,
 ) -> list[Confidence]:
     """Returns how sure each item of ``derive(values, ...)`` is, in the items' order.
 
     The arguments and errors are those of `derive`.
     """
-    return [row for kept in _derive(values, operations, method, threshold).values() for _, row in kept]
+    kept_items = _derive(values, operations, method, threshold, max_skips)
+    return [row for kept in kept_items.values() for _, row in kept]
 
 
 def format_report(rows: Sequence[Confidence]) -> str:
@@ -177,14 +188,16 @@ _Kept = list[tuple[GenotypeItem, Confidence]]
 
 
 def _derive(
-    values: Mapping[str, np.ndarray], operations: Sequence[str], method: str, threshold: float
+    values: Mapping[str, np.ndarray], operations: Sequence[str], method: str, threshold: float, max_skips: int | None
 ) -> dict[str, _Kept]:
     if method not in METHODS:
         raise ConfigurationError(unknown_name("method", method, METHODS))
     if not 0 <= threshold <= 1:
         raise ConfigurationError(f"the threshold is {threshold}. Expected a number from 0 to 1.")
+    if max_skips is not None and max_skips < 0:
+        raise ConfigurationError(f"the most skip connections are {max_skips}. Expected 0 or more, or no limit.")
     check_operations(operations)
-    derivation = _Derivation(tuple(operations), METHODS[method], threshold)
+    derivation = _Derivation(tuple(operations), METHODS[method], threshold, max_skips)
     return {kind: derivation.cell(kind, values[kind]) for kind in CELL_KINDS}
 
 
@@ -192,15 +205,33 @@ class _Derivation(NamedTuple):
     operations: tuple[str, ...]
     method: Method
     threshold: float
+    max_skips: int | None
 
     def cell(self, kind: str, table: np.ndarray) -> _Kept:
         values = _candidates(kind, table, self.operations)
+        kept = self._reachable(kind, values)
+        while (weakest := self._excess_skip(kind, kept)) is not None:
+            edge = edge_endpoints(nodes_of(len(values))).index((weakest.to, weakest.source))
+            values[edge, self.operations.index(SKIP)] = -np.inf
+            kept = self._reachable(kind, values)
+        return kept
+
+    def _excess_skip(self, kind: str, kept: _Kept) -> GenotypeItem | None:
+        """Returns the weakest skip connection of a normal cell that has too many; of equal ones the last."""
+        skips = [(row.value, -index, item) for index, (item, row) in enumerate(kept) if item.op == SKIP]
+        if kind != "normal" or self.max_skips is None or len(skips) <= self.max_skips:
+            return None
+        return min(skips)[2]
+
+    def _reachable(self, kind: str, values: np.ndarray) -> _Kept:
         kept = [pair for to, node_values in _split_by_node(values) for pair in self._node(kind, to, node_values)]
         reachable = set(reachable_items([item for item, _ in kept]))
         if not reachable:
+            limit = "" if self.max_skips is None else f" With --max_skips={self.max_skips}, skips may be all it had."
             raise GenotypeError(
                 f"the {kind} cell would be empty: no node can be reached through operations of at least "
-                f"{self.threshold:g}; the largest value is {values.max():.4f}. Lower --threshold or use --method=darts."
+                f"{self.threshold:g}; the largest value is {values.max():.4f}. Lower --threshold or use "
+                f"--method=darts.{limit}"
             )
         return [(item, row) for item, row in kept if item in reachable]
 

@@ -60,9 +60,12 @@ class History:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns ``epoch`` (epochs,) and, by kind of cell, the raw alphas (epochs, edges, operations), float32."""
+        return self.tables() | {"epoch": np.arange(1, len(self.rows) + 1, dtype=np.int64)}
+
+    def tables(self) -> dict[str, np.ndarray]:
+        """Returns the raw alphas by kind of cell, (epochs, edges, operations), float32; empty without epochs."""
         kinds = self.alphas[0] if self.alphas else ()
-        tables = {kind: np.stack([alphas[kind] for alphas in self.alphas]) for kind in kinds}
-        return tables | {"epoch": np.arange(1, len(self.rows) + 1, dtype=np.int64)}
+        return {kind: np.stack([alphas[kind] for alphas in self.alphas]) for kind in kinds}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns all of it as arrays that `from_arrays` reads."""

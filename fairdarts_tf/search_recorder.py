@@ -48,11 +48,11 @@ class SearchRecorder(Recorder):
 
     def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
         """Appends the epoch's row and its alphas."""
-        mixing_weights = self.model.mixing_weights()
-        self.try_to_derive(mixing_weights)
-        row = self._row(epoch, logs, seconds)
-        row |= count_operations(mixing_weights, self.settings.operations, self.settings.threshold, self.genotype)
-        self.history.append(row, self.model.alphas())
+        self.history.append(self._row(epoch, logs, seconds), self.model.alphas())
+        self.try_to_derive()
+        self.history.rows[-1] |= count_operations(
+            self.model.mixing_weights(), self.settings.operations, self.settings.threshold, self.genotype
+        )
 
     def write_files(self) -> None:
         """Writes history, alphas and genotype."""
@@ -61,10 +61,14 @@ class SearchRecorder(Recorder):
         except OSError as error:
             raise self.run.cannot_write(error) from error
 
-    def try_to_derive(self, mixing_weights: dict[str, np.ndarray]) -> FairDartsError | None:
-        """Sets `genotype` to what mixing weights give, or to None where there is none; then returns the reason."""
+    def weights_that_decide(self) -> dict[str, np.ndarray]:
+        """Returns the mixing weights that the genotype is derived from, (edges, operations) by kind of cell."""
+        return self.settings.derivation.weights_after(self.history.tables())
+
+    def try_to_derive(self) -> FairDartsError | None:
+        """Sets `genotype` to what the recorded alphas give, or to None where there is none; then returns the reason."""
         try:
-            self.genotype = self.derive(mixing_weights)
+            self.genotype = self.derive(self.weights_that_decide())
         except FairDartsError as error:
             self.genotype = None
             return error

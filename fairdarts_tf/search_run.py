@@ -126,7 +126,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
     if signals.received is not None and recorder.step < total:
         return SearchResult(None, history, search, signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
-    failure = recorder.try_to_derive(search.mixing_weights())
+    failure = recorder.try_to_derive()
     recorder.write_files()
     _write_report(run)
     if failure is not None:
@@ -207,7 +207,8 @@ def build_search(
         )
 
     def derive(mixing_weights: Mapping[str, np.ndarray]) -> Genotype:
-        return space.derive(mixing_weights, settings.method, settings.threshold)
+        decisive = settings.derivation
+        return space.derive(mixing_weights, decisive.method, decisive.threshold, decisive.max_skips)
 
     return search, derive
 

@@ -10,6 +10,7 @@ from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import RELAXATIONS
+from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
 
 ZERO_ONE_NAMES = ("l2", "l1", "none")
@@ -53,6 +54,8 @@ class SearchSettings:
         alpha_noise: Standard deviation of the initial alphas around 0.
         threshold: The least mixing weight that a derived genotype keeps.
         method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``.
+        max_skips: The most skip connections that the normal cell of a genotype may have; -1 for no limit.
+        average_last: Epochs whose mixing weights are averaged before a genotype is derived.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``; in each, alphas, running statistics and losses
             are float32.
         xla: Whether XLA compiles the step. On a CPU, and on some GPUs, it makes depthwise convolutions many times
@@ -102,6 +105,8 @@ class SearchSettings:
 
     threshold: float = DEFAULT_THRESHOLD
     method: str = DEFAULT_METHOD
+    max_skips: int = -1
+    average_last: int = 1
 
     precision: str = "float32"
     xla: bool = False
@@ -136,6 +141,18 @@ class SearchSettings:
             ConfigurationError: When a value is none of its setting's, or outside its range.
         """
         return cls(**values_of(cls, recorded))
+
+    @property
+    def derivation(self) -> DerivationSettings:
+        """What decides how the alphas become a genotype."""
+        return DerivationSettings(
+            self.relaxation,
+            self.operations,
+            self.method,
+            self.threshold,
+            max_skips=None if self.max_skips < 0 else self.max_skips,
+            average_last=self.average_last,
+        )
 
     def learning_rate_at(self, epoch: int) -> float:
         """Returns the weights' learning rate in an epoch, counted from 0: a cosine from the first to the minimum."""
@@ -175,6 +192,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "alpha_weight_decay": (0, 1e3),
     "alpha_noise": (0, 1e3),
     "threshold": (0, 1),
+    "max_skips": (-1, 1000),
+    "average_last": (1, 100_000),
     "seed": (0, 2**31 - 1),
     "checkpoint_steps": (0, 10_000_000),
 }

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.derivation import confidence
 from fairdarts_tf.event_files import readable_errors, write_row
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History, Row
@@ -73,7 +72,8 @@ class TensorBoardLog:
             if self._pace.is_due(float(row["seconds"])) or epoch == settings.epochs:
                 began = time.perf_counter()
                 _write_pictures(settings, recorder.history)
-                self._write_cells(settings, mixing_weights, recorder.genotype)
+                decisive = settings.derivation.weights_after(recorder.history.tables())
+                self._write_cells(settings, decisive, recorder.genotype)
                 self._pace.spent(time.perf_counter() - began)
         self._writer.flush()
 
@@ -85,7 +85,7 @@ class TensorBoardLog:
 
         if genotype is None or self._warned:
             return
-        rows = confidence(mixing_weights, settings.operations, settings.method, settings.threshold)
+        rows = settings.derivation.confidence(mixing_weights)
         shown = cell_layout.with_all_nodes(genotype, settings.nodes)
         try:
             _write_picture("cells", cells.draw_genotype(shown, cell_layout.notes_of(rows)))
@@ -115,12 +115,10 @@ class _Pace:
 
 def _write_pictures(settings: SearchSettings, history: History) -> None:
     from fairdarts_tf.report import curves, heat_map
-    from fairdarts_tf.report.run_flags import DerivationSettings
 
     _write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.operations))
     columns = curves.columns_of(history.rows)
-    derivation = DerivationSettings(settings.relaxation, settings.operations, settings.method, settings.threshold)
-    _write_picture("curves", curves.draw_curves(columns, history.arrays(), derivation))
+    _write_picture("curves", curves.draw_curves(columns, history.arrays(), settings.derivation))
 
 
 def _write_picture(name: str, figure: Figure) -> None:

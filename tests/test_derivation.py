@@ -257,3 +257,75 @@ def test_report_is_an_aligned_table():
     assert {line[start:].split()[0] for line in lines} == {"max_pool_3x3", "skip_connect"}
     assert sum("coin flip" in line for line in lines) == int(last.split()[0])
     assert not any(line != line.rstrip() for line in text.splitlines())
+
+
+SKIPPY = np.array(
+    [
+        [0.10, 0.97, 0.20],
+        [0.10, 0.90, 0.96],
+        [0.20, 0.99, 0.10],
+        [0.30, 0.95, 0.20],
+        [0.10, 0.20, 0.88],
+    ]
+)
+
+
+def test_the_weakest_skips_go_until_few_enough_are_left():
+    """Node 2 keeps its skip; node 3 loses its weaker one, and the next edge takes its place."""
+    values = both(SKIPPY)
+    three = derive(values, OPERATIONS)
+    assert [item.op for item in three.normal].count("skip_connect") == 3
+    two = derive(values, OPERATIONS, max_skips=2)
+    assert two.normal == (
+        ("skip_connect", 2, 0),
+        ("sep_conv_3x3", 2, 1),
+        ("skip_connect", 3, 0),
+        ("sep_conv_3x3", 3, 2),
+    )
+    assert two.reduce == three.reduce == three.normal
+    assert [row.item for row in confidence(values, OPERATIONS, max_skips=2) if row.cell == "normal"] == list(two.normal)
+    none = derive(values, OPERATIONS, max_skips=0)
+    assert none.normal == (("sep_conv_3x3", 2, 1), ("sep_conv_3x3", 3, 2))
+
+
+def test_of_equal_skips_the_last_goes():
+    equal = np.tile([0.1, 0.9, 0.2], (5, 1))
+    assert items(equal, "darts")[1] == ("skip_connect", 2, 1)
+    found = derive(both(equal), OPERATIONS, "darts", max_skips=3).normal
+    assert [item.op for item in found if item.to == 2] == ["skip_connect"] * 2
+    # Its place falls to the skip of the next edge, which is one too many again.
+    assert [(item.op, item.source) for item in found if item.to == 3] == [("skip_connect", 0), ("sep_conv_3x3", 1)]
+
+
+@settings(deadline=None)
+@given(tables(), st.sampled_from(sorted(METHODS)), st.integers(0, 4))
+def test_limited_skips_by_their_plain_definition(table, method, most):
+    """P-DARTS: the weakest skip's value becomes 0, and the cell is derived anew."""
+    table = 0.02 + 0.9 * table + 1e-6 * np.arange(table.size).reshape(table.shape)
+    column = FAIRDARTS_OPERATIONS.index("skip_connect")
+
+    def plain(values):
+        found = derive({"normal": values, "reduce": table}, FAIRDARTS_OPERATIONS, method, 0.5)
+        skips = [item for item in found.normal if item.op == "skip_connect"]
+        if len(skips) <= most:
+            return found
+        edges = [item.to * (item.to - 1) // 2 - 1 + item.source for item in skips]
+        values = values.copy()
+        values[min(edges, key=lambda edge: values[edge, column]), column] = 0
+        return plain(values)
+
+    try:
+        expected = plain(table)
+    except GenotypeError:
+        with pytest.raises(GenotypeError):
+            derive(both(table), FAIRDARTS_OPERATIONS, method, 0.5, most)
+        return
+    assert derive(both(table), FAIRDARTS_OPERATIONS, method, 0.5, most) == expected
+
+
+def test_a_cell_of_skips_alone_is_empty_without_them():
+    table = np.full((5, 1), 0.9)
+    with pytest.raises(GenotypeError, match="--max_skips=0"):
+        derive(both(table), ("skip_connect",), "darts", max_skips=0)
+    with pytest.raises(ConfigurationError, match="0 or more"):
+        derive(both(table), ("skip_connect",), max_skips=-1)

@@ -136,3 +136,49 @@ def test_starts_without_tensorflow():
     )
     result = subprocess.run([sys.executable, "-c", check], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    """Three searches whose alphas differ, each with a history of three epochs."""
+    paths = []
+    for seed in range(3):
+        path = tmp_path / f"run_{seed}"
+        path.mkdir()
+        random = np.random.default_rng(seed)
+        history = {kind: random.normal(2.0, 1.0, (3, 14, 7)).astype(np.float32) for kind in TABLES}
+        np.savez(path / "history.npz", epoch=np.arange(1, 4), **history)
+        np.savez(path / "alphas.npz", **{kind: table[-1] for kind, table in history.items()})
+        (path / "flags.txt").write_text("--threshold=0.8\n--max_skips=1\n")
+        paths.append(path)
+    return paths
+
+
+def sigmoids(path: Path) -> dict[str, np.ndarray]:
+    """Returns the mixing weights of all epochs."""
+    with np.load(path / "history.npz") as history:
+        return {kind: 1 / (1 + np.exp(-history[kind].astype(np.float64))) for kind in TABLES}
+
+
+def test_a_consensus_of_several_searches(runs: list[Path]):
+    result = command(f"--alphas={','.join(map(str, runs))}", "--consensus", "--report")
+    weights = [sigmoids(path) for path in runs]
+    mean = {kind: np.mean([run[kind][-1] for run in weights], axis=0) for kind in TABLES}
+    found = Genotype.from_json(result.stdout)
+    assert found == derive(mean, FAIRDARTS_OPERATIONS, threshold=0.8, max_skips=1)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("agreement of 3 runs: 0.")
+    assert "share of 3 searches" in result.stderr
+    assert "--consensus" in refused(command(f"--alphas={runs[0]},{runs[1]}"))
+    (runs[1] / "flags.txt").write_text("--threshold=0.7\n--max_skips=1\n")
+    assert "--threshold was 0.8 and 0.7" in refused(command(f"--alphas={runs[0]},{runs[1]}", "--consensus"))
+
+
+def test_the_mean_of_the_last_epochs(runs: list[Path]):
+    result = command(f"--alphas={runs[0]}", "--average_last=2", "--max_skips=-1", "--report")
+    mean = {kind: table[-2:].mean(axis=0) for kind, table in sigmoids(runs[0]).items()}
+    assert Genotype.from_json(result.stdout) == derive(mean, FAIRDARTS_OPERATIONS, threshold=0.8)
+    assert "share of the last 3 epochs" in result.stderr
+    assert "history.npz" in refused(command(f"--alphas={runs[0] / 'alphas.npz'}", "--average_last=2"))
+    (runs[0] / "flags.txt").write_text("--max_skips=two\n")
+    assert "whole number" in refused(command(f"--alphas={runs[0]}"))

@@ -1,4 +1,4 @@
-"""The command that turns a search's alphas into a genotype. Needs no TensorFlow, so it starts at once."""
+"""The command that turns searches' alphas into a genotype. Needs no TensorFlow, so it starts at once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from pathlib import Path
 
 from absl import flags
 
-from fairdarts_tf import derivation
-from fairdarts_tf.alphas import load_alphas
+from fairdarts_tf import derivation, sensitivity
+from fairdarts_tf.alphas import load_alphas, load_history
 from fairdarts_tf.cli.app import Command
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS
+from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
 from fairdarts_tf.relaxations import RELAXATIONS, relaxation
 from fairdarts_tf.runs import Run
 
-COMMAND = Command("derive", "Derives a genotype from the alphas of a search and prints it as JSON.")
+COMMAND = Command("derive", "Derives a genotype from the alphas of a search, or of several, and prints it as JSON.")
 
 _FROM_RUN = "Not given: as the search's flags.txt says, else this default."
+_DECISIVE = ("operations", "method", "threshold", "relaxation", "max_skips", "average_last")
+_EPOCHS_COMPARED = 10
 
 flags.DEFINE_string(
     "alphas",
     None,
-    "A search's directory, or an .npz file with its alphas.",
+    "A search's directory, or an .npz file with its alphas. With --consensus several, comma-separated.",
     flag_values=COMMAND.flags,
     module_name="input",
 )
@@ -31,6 +33,14 @@ flags.DEFINE_string(
     None,
     "The candidates, comma-separated, one for each column of the alphas. Not given: as the search's flags.txt says, "
     "else FairDARTS' for 7 columns and DARTS' for 8.",
+    flag_values=COMMAND.flags,
+    module_name="input",
+)
+flags.DEFINE_boolean(
+    "consensus",
+    False,
+    "Derives from the mean of the mixing weights of all searches that --alphas names, and says on stderr how alike "
+    "their own genotypes are.",
     flag_values=COMMAND.flags,
     module_name="input",
 )
@@ -55,13 +65,31 @@ flags.DEFINE_string(
     flag_values=COMMAND.flags,
     module_name="derivation",
 )
+flags.DEFINE_integer(
+    "max_skips",
+    -1,
+    f"The most skip connections that the normal cell may have; -1 for no limit. {_FROM_RUN}",
+    lower_bound=-1,
+    flag_values=COMMAND.flags,
+    module_name="derivation",
+)
+flags.DEFINE_integer(
+    "average_last",
+    1,
+    f"Epochs whose mixing weights are averaged, up to the last. {_FROM_RUN}",
+    lower_bound=1,
+    flag_values=COMMAND.flags,
+    module_name="derivation",
+)
 flags.DEFINE_string(
     "output", None, "Also writes the genotype to this file.", flag_values=COMMAND.flags, module_name="output"
 )
 flags.DEFINE_boolean(
     "report",
     False,
-    "Prints each choice with its value, its competitors and its margins on stderr.",
+    "Prints each choice with its value, its competitors and its margins on stderr. Of a search's directory with a "
+    f"history, and of several, also each edge with the share of the last {_EPOCHS_COMPARED} epochs, or of the "
+    "searches, that choose the same.",
     flag_values=COMMAND.flags,
     module_name="output",
 )
@@ -74,22 +102,21 @@ def main() -> None:
         FairDartsError: When a flag, the alphas or the search's flags.txt are not usable, or a cell would be empty.
         OSError: When the output file cannot be written; nothing is printed then.
     """
-    if not COMMAND.flags.alphas:
-        raise ConfigurationError("which alphas? Name a search's directory or an .npz file with --alphas.")
-    alphas = load_alphas(COMMAND.flags.alphas)
-    settings = _settings(Path(COMMAND.flags.alphas))
-    operations = _operations(settings["operations"], alphas["normal"].shape[1])
-    method, threshold = settings["method"], _threshold(settings["threshold"])
-    relax = relaxation(settings["relaxation"]).of_array
-    values = {kind: relax(table) for kind, table in alphas.items()}
-    genotype = derivation.derive(values, operations, method, threshold)
+    paths = _paths()
+    settings = _settings(paths)
+    runs = [sensitivity.load_weights(path, settings) for path in paths]
+    values = sensitivity.consensus(runs)
+    genotype = settings.derive(values)
     if COMMAND.flags.output:
         genotype.save(COMMAND.flags.output)
     if COMMAND.flags.report:
-        rows = derivation.confidence(values, operations, method, threshold)
         # An .npz file names neither: read otherwise it gives another genotype, and no error.
-        print(f"read as {settings['relaxation']} of {', '.join(operations)}", file=sys.stderr)
-        print(derivation.format_report(rows), file=sys.stderr)
+        print(f"read as {settings.relaxation} of {', '.join(settings.operations)}", file=sys.stderr)
+        print(derivation.format_report(settings.confidence(values)), file=sys.stderr)
+        _print_edges(genotype, paths, runs, settings)
+    if len(runs) > 1:
+        found = sensitivity.agreement(sensitivity.derive_each(runs, settings))
+        print(sensitivity.format_agreement(found, len(runs)), file=sys.stderr)
     print(genotype.to_json())
 
 
@@ -98,14 +125,79 @@ def run() -> None:
     sys.exit(COMMAND.execute(main, sys.argv))
 
 
-def _settings(alphas: Path) -> dict[str, str]:
-    """Returns what decides the derivation: a flag as given, else as the search had it, else its default."""
+def _paths() -> list[Path]:
+    named = COMMAND.flags.alphas
+    if not named:
+        raise ConfigurationError("which alphas? Name a search's directory or an .npz file with --alphas.")
+    if COMMAND.flags.consensus:
+        return [Path(path.strip()) for path in named.split(",") if path.strip()]
+    if "," in named and not Path(named).exists():
+        raise ConfigurationError(f"--alphas={named} names several searches: add --consensus, or name one.")
+    return [Path(named)]
+
+
+def _print_edges(
+    genotype: Genotype, paths: list[Path], runs: list[sensitivity.Tables], settings: sensitivity.DerivationSettings
+) -> None:
+    if len(paths) > 1:
+        others, compared = sensitivity.derive_each(runs, settings), f"{len(runs)} searches"
+    elif (paths[0] / "history.npz").is_file():
+        history = load_history(paths[0])
+        del history["epoch"]
+        others = sensitivity.over_epochs(history, settings, _EPOCHS_COMPARED)
+        compared = f"the last {len(others)} epochs"
+    else:
+        return
+    print(
+        sensitivity.format_edges(sensitivity.edge_shares(genotype, others, sensitivity.nodes_in(runs[0])), compared),
+        file=sys.stderr,
+    )
+
+
+def _settings(paths: list[Path]) -> sensitivity.DerivationSettings:
+    """Returns what decides the derivation: a flag as given, else as the searches had it, else its default."""
+    texts = _agreed([_texts(path) for path in paths])
+    columns = load_alphas(paths[0])["normal"].shape[1]
+    relaxation(texts["relaxation"])
+    max_skips = _whole_number("max_skips", texts)
+    return sensitivity.DerivationSettings(
+        relaxation=texts["relaxation"],
+        operations=_operations(texts["operations"], columns),
+        method=texts["method"],
+        threshold=_threshold(texts["threshold"]),
+        max_skips=None if max_skips < 0 else max_skips,
+        average_last=max(_whole_number("average_last", texts), 1),
+    )
+
+
+def _texts(alphas: Path) -> dict[str, str]:
     searched = Run(alphas if alphas.is_dir() else alphas.parent).settings() or {}
     settings = {}
-    for name in ("operations", "method", "threshold", "relaxation"):
+    for name in _DECISIVE:
         flag = COMMAND.flags[name]
-        settings[name] = str(flag.value or "") if flag.present or name not in searched else searched[name]
+        is_flag = flag.present or name not in searched
+        settings[name] = ("" if flag.value is None else str(flag.value)) if is_flag else searched[name]
     return settings
+
+
+def _agreed(settings: list[dict[str, str]]) -> dict[str, str]:
+    """Returns the settings that all searches share."""
+    first = settings[0]
+    for other in settings[1:]:
+        for name in _DECISIVE:
+            if other[name] != first[name]:
+                raise ConfigurationError(
+                    f"the searches differ: --{name} was {first[name] or 'not recorded'} and "
+                    f"{other[name] or 'not recorded'}. Name searches that share it, or give --{name}."
+                )
+    return first
+
+
+def _whole_number(name: str, texts: dict[str, str]) -> int:
+    try:
+        return int(texts[name])
+    except ValueError:
+        raise ConfigurationError(f"--{name} is {texts[name]!r}. Expected a whole number.") from None
 
 
 def _threshold(text: str) -> float:

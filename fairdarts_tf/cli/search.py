@@ -27,7 +27,7 @@ the last two save first.""",
 _SUBJECTS = {
     "data": ("dataset", "data_dir", "download", "image_size", "train_portion", "cutout"),
     "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
-    "derivation": ("threshold", "method"),
+    "derivation": ("threshold", "method", "max_skips", "average_last"),
     "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps", "on_nan"),
 }
 

@@ -80,15 +80,15 @@ class Evolution:
 
 
 def evolution_of(run: RunData) -> Evolution:
-    """Derives the genotype after every epoch with the run's own relaxation, method and threshold."""
-    weights = run.mixing_weights()
-    if not weights:
+    """Derives the genotype after every epoch as the run's own flags say."""
+    if not run.alphas:
         return Evolution((), 0)
     settings = run.derivation
-    arguments = (settings.operations, settings.method, settings.threshold)
-    tables = [{kind: weights[kind][index] for kind in CELL_KINDS} for index in range(len(run.epochs))]
+    arguments = (settings.operations, settings.method, settings.threshold, settings.max_skips)
+    ends = range(1, len(run.epochs) + 1)
+    tables = [settings.weights_after({kind: run.alphas[kind][:end] for kind in CELL_KINDS}) for end in ends]
     epochs = [_epoch(int(number), table, arguments) for number, table in zip(run.epochs, tables, strict=True)]
-    return Evolution(tuple(epochs), nodes_of(weights[CELL_KINDS[0]].shape[1]))
+    return Evolution(tuple(epochs), nodes_of(run.alphas[CELL_KINDS[0]].shape[1]))
 
 
 def dominant_counts(weights: np.ndarray, threshold: float | None) -> np.ndarray:

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from fairdarts_tf.derivation import METHODS
 from fairdarts_tf.errors import unknown_name
 from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import RELAXATIONS
+from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings import SearchSettings
 
 _DECISIVE = ("relaxation", "operations", "method", "threshold")
-
-
-@dataclasses.dataclass(frozen=True)
-class DerivationSettings:
-    """What decides how a run's alphas become a genotype.
-
-    Args:
-        relaxation: A name of `fairdarts_tf.relaxations.RELAXATIONS`.
-        operations: Names of the alphas' columns.
-        method: A name of `fairdarts_tf.derivation.METHODS`.
-        threshold: The least value that is kept.
-    """
-
-    relaxation: str
-    operations: tuple[str, ...]
-    method: str
-    threshold: float
 
 
 def derivation_settings(settings: Mapping[str, str], columns: int | None, problems: list[str]) -> DerivationSettings:
@@ -50,6 +33,8 @@ def derivation_settings(settings: Mapping[str, str], columns: int | None, proble
         operations=_operations(settings.get("operations"), columns, problems),
         method=_one_of("method", settings, METHODS, default.method, problems),
         threshold=_threshold(settings.get("threshold"), default.threshold, problems),
+        max_skips=_count("max_skips", settings, problems),
+        average_last=_count("average_last", settings, problems) or default.average_last,
     )
 
 
@@ -77,6 +62,14 @@ def _threshold(text: str | None, default: float, problems: list[str]) -> float:
         return value
     problems.append(f"flags.txt: --threshold={text} is no number from 0 to 1. Taken instead: {default:g}.")
     return default
+
+
+def _count(name: str, settings: Mapping[str, str], problems: list[str]) -> int | None:
+    """Returns a number that was recorded, or None where there is none, or -1, which stands for none."""
+    text = settings.get(name, "-1")
+    if text != "-1" and whole_number(text) is None:
+        problems.append(f"flags.txt: --{name}={text} is no whole number. Taken instead: the default.")
+    return whole_number(text)
 
 
 def _operations(listed: str | None, count: int | None, problems: list[str]) -> tuple[str, ...]:

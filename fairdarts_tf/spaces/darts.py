@@ -104,7 +104,11 @@ class DartsSpace:
         return supernet
 
     def derive(
-        self, values: Mapping[str, np.ndarray], method: str = "threshold_sparse", threshold: float = 0.85
+        self,
+        values: Mapping[str, np.ndarray],
+        method: str = "threshold_sparse",
+        threshold: float = 0.85,
+        max_skips: int | None = None,
     ) -> Genotype:
         """Derives a genotype from relaxed alphas; see `fairdarts_tf.derivation.derive`."""
-        return derivation.derive(values, self.operations, method, threshold)
+        return derivation.derive(values, self.operations, method, threshold, max_skips)
