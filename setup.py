@@ -52,6 +52,7 @@ setup(
             "fairdarts-import-checkpoint = fairdarts_tf.cli.import_checkpoint:run",
             "fairdarts-predict = fairdarts_tf.cli.predict:run",
             "fairdarts-profile = fairdarts_tf.cli.profile:run",
+            "fairdarts-random-search = fairdarts_tf.cli.random_search:run",
             "fairdarts-report = fairdarts_tf.cli.report:run",
             "fairdarts-search = fairdarts_tf.cli.search:run",
             "fairdarts-train = fairdarts_tf.cli.train:run",

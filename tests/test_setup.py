@@ -27,6 +27,7 @@ COMMANDS = [
     "export",
     "import_checkpoint",
     "benchmark",
+    "random_search",
 ]
 SCRIPTS = [*COMMANDS, "test"]
 ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX", "COLAB_RELEASE_TAG")

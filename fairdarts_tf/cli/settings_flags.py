@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from absl import flags
@@ -13,7 +13,12 @@ Settings = TypeVar("Settings")
 
 
 def define_flags(
-    settings: type, subjects: Mapping[str, tuple[str, ...]], otherwise: str, flag_values: flags.FlagValues
+    settings: type,
+    subjects: Mapping[str, tuple[str, ...]],
+    otherwise: str,
+    flag_values: flags.FlagValues,
+    without: Collection[str] = (),
+    defaults: Mapping[str, object] | None = None,
 ) -> None:
     """Defines one flag for each field of a dataclass of settings, with its default and its description.
 
@@ -22,10 +27,14 @@ def define_flags(
         subjects: Fields by subject, under which ``--help`` shows them.
         otherwise: The subject of all other fields.
         flag_values: Where to.
+        without: Fields that get no flag. Defaults to none.
+        defaults: Values in place of the fields' own defaults. Defaults to None: none.
     """
     subject_of = {name: subject for subject, names in subjects.items() for name in names}
     descriptions = _descriptions(settings)
     for field in dataclasses.fields(settings):
+        if field.name in without:
+            continue
         define = {
             bool: flags.DEFINE_boolean,
             int: flags.DEFINE_integer,
@@ -33,7 +42,8 @@ def define_flags(
             str: flags.DEFINE_string,
             tuple: flags.DEFINE_list,
         }[type(field.default)]
-        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        default = (defaults or {}).get(field.name, field.default)
+        default = list(default) if isinstance(default, tuple) else default
         define(
             field.name,
             default,
@@ -57,11 +67,16 @@ def read_settings(
         ConfigurationError: When a value is outside its range.
         absl.flags.Error: When a recorded value cannot be parsed.
     """
-    names = [field.name for field in dataclasses.fields(settings)]
+    return settings(**read_values(settings, flag_values, recorded))
+
+
+def read_values(settings: type, flag_values: flags.FlagValues, recorded: Mapping[str, str] | None) -> dict[str, object]:
+    """Returns the values of all fields that have a flag; arguments and errors are those of `read_settings`."""
+    names = [field.name for field in dataclasses.fields(settings) if field.name in flag_values]
     for name in names:
         if not flag_values[name].present and name in (recorded or {}):
             flag_values[name].parse(recorded[name])
-    return settings(**{name: flag_values[name].value for name in names})
+    return {name: flag_values[name].value for name in names}
 
 
 def _descriptions(settings: type) -> dict[str, str]:

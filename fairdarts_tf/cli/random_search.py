@@ -1,0 +1,80 @@
+"""The command ``random_search``: flags in, a ranking of random cells out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from absl import flags
+
+from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.cli.settings_flags import define_flags, read_settings, read_values
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.random_search.drawing import draw_candidates
+from fairdarts_tf.random_search.settings import SHORT_TRAINING, RandomSearchSettings, check_random_search
+from fairdarts_tf.runs import Run
+from fairdarts_tf.training.settings import TrainSettings
+
+COMMAND = Command(
+    "random_search",
+    """Draws random cells, trains each for a short budget, and ranks them in --workdir: the control of any search.
+
+Started again with the same --workdir it goes on where it stopped. Candidates are ranked by images that are held back
+from the training split, never by test images. Exit codes: 0 when all are trained, 2 for bad input, 130 when stopped
+from the keyboard and 143 when terminated; both save first.""",
+)
+
+_OF_EACH = ("genotype", "init_from")
+
+flags.DEFINE_string(
+    "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
+)
+define_flags(RandomSearchSettings, {}, "candidates", COMMAND.flags)
+define_flags(
+    TrainSettings,
+    {"run": ("precision", "xla", "seed", "strategy", "checkpoint_steps")},
+    "training of each",
+    COMMAND.flags,
+    without=_OF_EACH,
+    defaults=SHORT_TRAINING,
+)
+
+
+def main() -> int:
+    """Runs the random search and prints where its results are.
+
+    Raises:
+        FairDartsError: When flags, data or directory are unfit.
+    """
+    workdir = COMMAND.flags.workdir
+    if not workdir:
+        raise ConfigurationError("where to? Name the run's directory with --workdir.")
+    recorded = Run(workdir).settings()
+    settings = read_settings(RandomSearchSettings, COMMAND.flags, recorded)
+    training = read_values(TrainSettings, COMMAND.flags, recorded)
+    # TensorFlow takes seconds to load: what can be refused without it is refused at once.
+    check_random_search(settings, workdir, training)
+    draw_candidates(settings)
+    load_tensorflow()
+    from fairdarts_tf.random_search.run import run_random_search
+
+    result = run_random_search(settings, workdir, **training)
+    if result.stopped_by is not None:
+        print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
+        return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+    best, accuracy = result.ranking[0], result.ranking[0]["validation_accuracy"]
+    print(
+        f"best of {len(result.ranking)}: candidate {best['candidate']}, {100 * accuracy:.2f} % of the held-back images "
+        f"right; see {Run(workdir).workdir / 'results.csv'}"
+    )
+    return 0
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Random search: uniformly drawn genotypes, each trained for a short budget and ranked."""
