@@ -172,7 +172,9 @@ class BatchNormalization(keras.layers.Layer):
         self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the normalised tensor, the batch's mean and its unbiased variance, in float64."""
-        mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+        # Not tf.nn.moments, which takes the mean within the variance for a constant: a second derivative misses it.
+        mean = tf.reduce_mean(x, axis=[0, 1, 2])
+        variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis=[0, 1, 2])
         count = tf.cast(tf.size(x) / tf.size(mean), tf.float64)
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), mean, unbiased

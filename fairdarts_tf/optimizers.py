@@ -11,7 +11,7 @@ They differ from Keras' rules of the same names where PyTorch does:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -136,6 +136,24 @@ class MomentumSGD(ReferenceOptimizer):
             return
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "velocity")
+
+    def values_after(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> list[tf.Tensor]:
+        """Returns what a step would make of variables, without clipping, and changes nothing.
+
+        That is the virtual step of DARTS' second order, whose authors do not clip it.
+
+        Args:
+            gradients: Summed over replicas.
+            variables: Some of those that the optimizer was built on.
+        """
+        values = []
+        for gradient, variable in zip(gradients, variables, strict=True):
+            value = tf.convert_to_tensor(variable)
+            velocity = tf.convert_to_tensor(self._velocities[self._get_variable_index(variable)])
+            momentum, decay = tf.constant(self.momentum, value.dtype), tf.constant(self.decay, value.dtype)
+            rate = tf.cast(self.learning_rate, value.dtype)
+            values.append(value - rate * (momentum * velocity + gradient + decay * value))
+        return values
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this optimizer."""

@@ -200,6 +200,20 @@ class Search(OneGraphModel):
         Optimizers sum gradients over replicas. What every replica computes in full, as a penalty, must be divided no
         less than the mean of its part of the batch, or its weight would grow with the number of replicas.
         """
+        gradients, logits = self._differentiate(images, labels, variables, half, optimizer, penalty)
+        self._record(half, labels, logits)
+        return gradients
+
+    def _differentiate(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        variables: list[keras.Variable],
+        half: str,
+        optimizer: ReferenceOptimizer,
+        penalty: Callable[[], tf.Tensor] | None = None,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Returns what `_gradients` does, and the logits, without recording either."""
         sources = [variable.value for variable in variables]
         # Only these variables are watched: the other half's gradients would be traced in vain.
         with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -210,8 +224,7 @@ class Search(OneGraphModel):
                 loss += tf.cast(penalty(), loss.dtype)
             self.finite_check.note(_LOSSES[half], loss)
             loss = optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
-        self._record(half, labels, logits)
-        return tape.gradient(loss, sources, unconnected_gradients="zero")
+        return tape.gradient(loss, sources, unconnected_gradients="zero"), logits
 
     def _note_alphas(self) -> None:
         """Keeps the alphas for `alphas_of_last_step`: a step that is not finite leaves none to be seen."""

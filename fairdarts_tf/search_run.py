@@ -29,6 +29,7 @@ from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import space_of
 from fairdarts_tf.tensorboard_log import TensorBoardLog
+from fairdarts_tf.unrolled_search import UnrolledSearch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +186,7 @@ def build_search(
             dtype=keras.dtype_policies.DTypePolicy(settings.precision),
             name="supernet",
         )
-        search = (SingleLevelSearch if settings.single_level else Search)(supernet, name="search")
+        search = _search_class(settings)(supernet, name="search")
         scales_loss = settings.precision == "mixed_float16"
         search.compile(
             MomentumSGD(
@@ -211,6 +212,12 @@ def build_search(
         return space.derive(mixing_weights, decisive.method, decisive.threshold, decisive.max_skips)
 
     return search, derive
+
+
+def _search_class(settings: SearchSettings) -> type[Search]:
+    if settings.single_level:
+        return SingleLevelSearch
+    return UnrolledSearch if settings.unrolled else Search
 
 
 class _Batches:

@@ -43,6 +43,8 @@ class SearchSettings:
         batch_size: Images of a step, in each half, over all replicas.
         warmup_epochs: Epochs at the start that update the weights alone.
         single_level: Whether alphas and weights are updated together on all training images.
+        unrolled: Whether the gradient of the alphas is taken at the weights after one more step (DARTS' second order),
+            in float32 only.
         learning_rate: Rate of the weights in the first epoch; it falls by a cosine, from epoch to epoch.
         learning_rate_min: The rate that the cosine falls to.
         momentum: Momentum of the weights.
@@ -93,6 +95,7 @@ class SearchSettings:
     batch_size: int = 128
     warmup_epochs: int = 0
     single_level: bool = False
+    unrolled: bool = False
     learning_rate: float = 0.005
     learning_rate_min: float = 0.001
     momentum: float = 0.9
@@ -127,6 +130,16 @@ class SearchSettings:
             raise ConfigurationError(
                 f"--warmup_epochs is {self.warmup_epochs}, which leaves none of the {self.epochs} epochs to update "
                 "the alphas. Lower it, or raise --epochs."
+            )
+
+        if self.unrolled and self.single_level:
+            raise ConfigurationError("--unrolled and --single_level are two ways to update the alphas. Leave one out.")
+        self._refuse_low_precision("unrolled", "differences of gradients")
+
+    def _refuse_low_precision(self, name: str, reason: str) -> None:
+        if getattr(self, name) and self.precision != "float32":
+            raise ConfigurationError(
+                f"--{name} takes {reason}, of which --precision={self.precision} leaves little. Use float32."
             )
 
     def as_flags(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from fairdarts_tf.cli import search, train
 from fairdarts_tf.cli.settings_flags import read_settings
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotypes import DARTS_OPERATIONS, Genotype
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.training.settings import TrainSettings
 
@@ -44,6 +45,21 @@ def test_the_papers_search():
     assert (settings.learning_rate, settings.learning_rate_min, settings.weight_decay) == (0.005, 0.001, 3e-4)
     assert (settings.alpha_learning_rate, settings.alpha_weight_decay) == (3e-3, 1e-3)
     assert (settings.zero_one, settings.zero_one_weight, settings.threshold) == ("l2", 10.0, 0.85)
+
+
+def test_darts_searches():
+    first, second = (settings_of(PROJECT / "configs" / f"darts_{order}.flags") for order in ("first", "second"))
+    assert (first.relaxation, first.operations, first.zero_one, first.method) == (
+        "softmax",
+        DARTS_OPERATIONS,
+        "none",
+        "darts",
+    )
+    assert (first.epochs, first.batch_size, first.init_channels, first.layers) == (50, 64, 16, 8)
+    assert (first.learning_rate, first.learning_rate_min, first.weight_decay) == (0.025, 0.001, 3e-4)
+    assert (first.alpha_learning_rate, first.alpha_beta_1, first.alpha_weight_decay) == (3e-4, 0.5, 1e-3)
+    assert first.alpha_noise == 1e-3 and not first.unrolled
+    assert second == dataclasses.replace(first, unrolled=True)
 
 
 def test_the_papers_training():

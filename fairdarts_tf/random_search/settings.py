@@ -29,8 +29,8 @@ epochs, in which nothing is gained by regularising."""
 class RandomSearchSettings:
     """The settings of a random search; each field is a flag of the same name.
 
-    Bounds are on the papers' network for CIFAR-10, of 36 channels and 20 cells without auxiliary head, in whichever size
-    the candidates are trained: so they can be compared with what papers print.
+    Bounds are on the papers' network for CIFAR-10, of 36 channels and 20 cells without auxiliary head, in whichever
+    size the candidates are trained: so they can be compared with what papers print.
 
     Args:
         candidates: How many genotypes are drawn and trained.
