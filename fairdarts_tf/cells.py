@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,9 @@ from fairdarts_tf.mixed_op import MixedOp, Terms
 from fairdarts_tf.normalization import BatchNormalization
 from fairdarts_tf.operations import FactorizedReduce
 from fairdarts_tf.source_state import SourceState
+
+if TYPE_CHECKING:
+    from fairdarts_tf.perturbations import Perturbation
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -94,6 +98,7 @@ class SupernetCell(keras.layers.Layer):
         newer: Output of the last cell.
         weights: Mixing weights, (edges, operations), edges in the order node 2 from 0, 1; node 3 from 0, 1, 2; ...
         training: Whether BatchNorm uses the batch's statistics.
+        perturbation: What disturbs the operations of the cell. Defaults to None: nothing.
     """
 
     def __init__(
@@ -137,7 +142,14 @@ class SupernetCell(keras.layers.Layer):
         for mixed_op in self.mixed_ops:
             mixed_op.build((None, None, None, self.filters))
 
-    def call(self, older: tf.Tensor, newer: tf.Tensor, weights: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self,
+        older: tf.Tensor,
+        newer: tf.Tensor,
+        weights: tf.Tensor,
+        training: bool | None = None,
+        perturbation: Perturbation | None = None,
+    ) -> tf.Tensor:
         """Returns the nodes, concatenated: (batch, height, width, nodes * filters), halved by a reduction cell."""
         older = self.align_older(older, training=training)
         states = [older[0] if self.reduces_older else older, self.align_newer(newer, training=training)]
@@ -146,7 +158,9 @@ class SupernetCell(keras.layers.Layer):
         for source, (edges, mixed_op) in enumerate(zip(self.edges_from, self.mixed_ops, strict=True)):
             if source >= 2:
                 states.append(nodes[source - 2].sum())
-            of_edges = mixed_op.terms(SourceState(states[source], training), tf.stack([rows[edge] for edge in edges]))
+            disturbed_by = None if perturbation is None else perturbation.of(source)
+            state = SourceState(states[source], training, disturbed_by)
+            of_edges = mixed_op.terms(state, tf.stack([rows[edge] for edge in edges]))
             for node, terms in zip(nodes[self.nodes - len(edges) :], of_edges, strict=True):
                 node.extend(terms)
         states.append(nodes[-1].sum())

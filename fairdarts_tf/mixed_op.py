@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
@@ -11,6 +12,9 @@ import tensorflow as tf
 from fairdarts_tf.kernels.terms import Term, sum_terms
 from fairdarts_tf.operations import operation
 from fairdarts_tf.source_state import SourceState, join_phases
+
+if TYPE_CHECKING:
+    from fairdarts_tf.perturbations import Perturbation
 
 
 @dataclasses.dataclass
@@ -81,18 +85,25 @@ class MixedOp(keras.layers.Layer):
         for candidate in self.candidates:
             candidate.build(tuple(input_shape))
 
-    def call(self, inputs: tf.Tensor, weights: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
+    def call(
+        self,
+        inputs: tf.Tensor,
+        weights: tf.Tensor,
+        training: bool | None = None,
+        perturbation: Perturbation | None = None,
+    ) -> list[tf.Tensor]:
         """Mixes the candidates on each edge.
 
         Args:
             inputs: The state, (batch, height, width, channels).
             weights: Mixing weights, (edges, operations).
             training: Whether BatchNorm uses the batch's statistics.
+            perturbation: What disturbs the operations. Defaults to None: nothing.
 
         Returns:
             A list of one tensor an edge, (batch, ceil(height / stride), ceil(width / stride), channels).
         """
-        return [terms.sum() for terms in self.terms(SourceState(inputs, training), weights)]
+        return [terms.sum() for terms in self.terms(SourceState(inputs, training, perturbation), weights)]
 
     def terms(self, state: SourceState, weights: tf.Tensor) -> list[Terms]:
         """Returns what `call` sums, edge by edge, so that a node can sum the terms of all its edges at once.
@@ -104,9 +115,12 @@ class MixedOp(keras.layers.Layer):
         # Kernels take one scale for all channels; TensorFlow's BatchNorm does not.
         scales = self._scales(weights, channels=1 if state.compiled else state.tensor.shape[-1])
         edges = [Terms() for _ in range(self.edges)]
-        for candidate, scale in zip(self.candidates, scales, strict=True):
+        for column, (candidate, scale) in enumerate(zip(self.candidates, scales, strict=True)):
             outputs = candidate.compute(state, scale)
             in_phases = candidate.stays_in_phases(state)
+            if state.perturbation is not None and state.perturbation.touches(candidate):
+                outputs = [sum_terms([x]) if isinstance(x, Term) else x for x in outputs]
+                outputs = state.perturbation.apply(candidate, column, outputs, scale, in_phases)
             for terms, output in zip(edges, outputs, strict=True):
                 terms.add(output, in_phases)
         return edges

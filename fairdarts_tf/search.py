@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -22,6 +23,9 @@ from fairdarts_tf.one_graph import OneGraphModel
 from fairdarts_tf.optimizers import ReferenceOptimizer
 from fairdarts_tf.relaxations import relaxation
 from fairdarts_tf.separable_chain import fixed_kernels
+
+if TYPE_CHECKING:
+    from fairdarts_tf.perturbations import SearchPerturbations
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
@@ -44,12 +48,14 @@ class Search(OneGraphModel):
         updates_alphas: Whether a step updates the alphas; False during a warm-up. Call
             `make_train_function(force=True)` after a change.
         finite_check: What of the steps' losses and gradients was not finite; made by `compile`.
+        perturbations: What disturbs the operations while they are trained, or None, the default.
     """
 
     def __init__(self, supernet: keras.Model, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.supernet = supernet
         self.updates_alphas = True
+        self.perturbations: SearchPerturbations | None = None
         self._means = {
             name: keras.metrics.Mean(name=name, dtype="float32")
             for name in ("train_loss", "train_accuracy", "search_loss", "search_accuracy", "zero_one")
@@ -218,7 +224,7 @@ class Search(OneGraphModel):
         # Only these variables are watched: the other half's gradients would be traced in vain.
         with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            logits = self.supernet(images, training=True)
+            logits = self.supernet(images, training=True, **self._disturbances(images, half))
             loss = tf.reduce_mean(_cross_entropy(labels, logits))
             if penalty is not None:
                 loss += tf.cast(penalty(), loss.dtype)
@@ -230,6 +236,12 @@ class Search(OneGraphModel):
         """Keeps the alphas for `alphas_of_last_step`: a step that is not finite leaves none to be seen."""
         for kept, table in zip(self._alphas_before, self._alpha_tables, strict=True):
             kept.assign(table.value)
+
+    def _disturbances(self, images: tf.Tensor, half: str) -> dict[str, object]:
+        """Returns what the supernet is called with besides: both passes of a step on the same images draw the same."""
+        if self.perturbations is None:
+            return {}
+        return {"perturbation": self.perturbations.at(self.optimizer.iterations, half, images)}
 
     def _penalty(self) -> tf.Tensor:
         zero_one = self.zero_one(self.supernet.mixing_weights().values())

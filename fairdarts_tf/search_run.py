@@ -21,6 +21,7 @@ from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
+from fairdarts_tf.perturbations import SearchPerturbations
 from fairdarts_tf.report.page import write_report
 from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
@@ -105,6 +106,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
     callbacks = [
         *_rates(settings, recorder),
         WarmUp(settings.warmup_epochs),
+        *_perturbation_schedule(settings, search),
         signals,
         recorder,
         bar,
@@ -187,6 +189,8 @@ def build_search(
             name="supernet",
         )
         search = _search_class(settings)(supernet, name="search")
+        if settings.perturbations:
+            search.perturbations = SearchPerturbations(settings.seed, settings.perturbations, settings.skip_noise)
         scales_loss = settings.precision == "mixed_float16"
         search.compile(
             MomentumSGD(
@@ -218,6 +222,13 @@ def _search_class(settings: SearchSettings) -> type[Search]:
     if settings.single_level:
         return SingleLevelSearch
     return UnrolledSearch if settings.unrolled else Search
+
+
+def _perturbation_schedule(settings: SearchSettings, search: Search) -> list[keras.callbacks.Callback]:
+    if search.perturbations is None:
+        return []
+    set_strengths = lambda epoch, _: search.perturbations.set_strengths(settings.perturbations_at(epoch))  # noqa: E731
+    return [keras.callbacks.LambdaCallback(on_epoch_begin=set_strengths)]
 
 
 class _Batches:

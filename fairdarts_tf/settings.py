@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
+from fairdarts_tf.perturbation_schedules import DROPOUT_SCHEDULES, NOISES, dropout_rate, noise_factor
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
@@ -54,6 +55,14 @@ class SearchSettings:
         alpha_beta_1: Decay of Adam's first moment.
         alpha_weight_decay: Coupled decay of the alphas.
         alpha_noise: Standard deviation of the initial alphas around 0.
+        skip_dropout: Probability of dropout on what skip connections of stride 1 pass on (P-DARTS).
+        skip_dropout_schedule: Of that probability over the epochs: ``falling`` to 0, ``rising`` from 0 or ``constant``.
+        operation_dropout: Probability of leaving an operation of an edge out for an image (RobustDARTS' drop path).
+        operation_dropout_schedule: As `skip_dropout_schedule`.
+        skip_noise: Noise added to what skip connections of stride 1 pass on (NoisyDARTS): ``gaussian``, ``uniform`` of
+            the same variance, or ``none``.
+        skip_noise_scale: Standard deviation of that noise in the first epoch; it falls by a cosine.
+        skip_noise_epochs: Epochs after which that noise is 0.
         threshold: The least mixing weight that a derived genotype keeps.
         method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``.
         max_skips: The most skip connections that the normal cell of a genotype may have; -1 for no limit.
@@ -105,6 +114,14 @@ class SearchSettings:
     alpha_beta_1: float = 0.9
     alpha_weight_decay: float = 1e-3
     alpha_noise: float = 0.0
+
+    skip_dropout: float = 0.0
+    skip_dropout_schedule: str = "falling"
+    operation_dropout: float = 0.0
+    operation_dropout_schedule: str = "rising"
+    skip_noise: str = "none"
+    skip_noise_scale: float = 1.0
+    skip_noise_epochs: int = 30
 
     threshold: float = DEFAULT_THRESHOLD
     method: str = DEFAULT_METHOD
@@ -167,6 +184,26 @@ class SearchSettings:
             average_last=self.average_last,
         )
 
+    @property
+    def perturbations(self) -> tuple[str, ...]:
+        """What disturbs the operations: some of ``skip_noise``, ``skip_dropout`` and ``operation_dropout``."""
+        acts = {
+            "skip_noise": self.skip_noise != "none",
+            "skip_dropout": self.skip_dropout > 0,
+            "operation_dropout": self.operation_dropout > 0,
+        }
+        return tuple(name for name, does in acts.items() if does)
+
+    def perturbations_at(self, epoch: int) -> dict[str, float]:
+        """Returns how strong each of the `perturbations` is in an epoch, counted from 0."""
+        return {
+            "skip_noise": self.skip_noise_scale * noise_factor(epoch, self.skip_noise_epochs),
+            "skip_dropout": dropout_rate(self.skip_dropout_schedule, self.skip_dropout, epoch, self.epochs),
+            "operation_dropout": dropout_rate(
+                self.operation_dropout_schedule, self.operation_dropout, epoch, self.epochs
+            ),
+        }
+
     def learning_rate_at(self, epoch: int) -> float:
         """Returns the weights' learning rate in an epoch, counted from 0: a cosine from the first to the minimum."""
         share = (1 + math.cos(math.pi * epoch / self.epochs)) / 2
@@ -177,6 +214,9 @@ _CHOICES = {
     "relaxation": tuple(RELAXATIONS),
     "zero_one": ZERO_ONE_NAMES,
     "method": tuple(METHODS),
+    "skip_dropout_schedule": tuple(DROPOUT_SCHEDULES),
+    "operation_dropout_schedule": tuple(DROPOUT_SCHEDULES),
+    "skip_noise": NOISES,
     "precision": PRECISIONS,
     "strategy": STRATEGIES,
     "on_nan": ON_NAN,
@@ -204,6 +244,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "alpha_beta_1": (0, 0.999999),
     "alpha_weight_decay": (0, 1e3),
     "alpha_noise": (0, 1e3),
+    "skip_dropout": (0, 0.99),
+    "operation_dropout": (0, 0.99),
+    "skip_noise_scale": (0, 1e3),
+    "skip_noise_epochs": (1, 100_000),
     "threshold": (0, 1),
     "max_skips": (-1, 1000),
     "average_last": (1, 100_000),

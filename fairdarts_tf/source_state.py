@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from fairdarts_tf.kernels import library
+
+if TYPE_CHECKING:
+    from fairdarts_tf.perturbations import Perturbation
 
 PHASES = 4
 
@@ -23,11 +27,15 @@ class SourceState:
         tensor: The state, (batch, height, width, channels).
         training: Whether a gradient will be asked for. An image is then taken apart as a whole, whose gradient is
             several times cheaper than that of a slice; without, TFLite knows the plain forms better.
+        perturbation: What disturbs the operations on the state. Defaults to None: nothing.
     """
 
-    def __init__(self, tensor: tf.Tensor, training: bool | None = None) -> None:
+    def __init__(
+        self, tensor: tf.Tensor, training: bool | None = None, perturbation: Perturbation | None = None
+    ) -> None:
         self.tensor = tensor
         self.training = bool(training)
+        self.perturbation = perturbation
 
     @functools.cached_property
     def activated(self) -> tf.Tensor:

@@ -27,6 +27,16 @@ the last two save first.""",
 _SUBJECTS = {
     "data": ("dataset", "data_dir", "download", "image_size", "train_portion", "cutout"),
     "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
+    "switches": (
+        "unrolled",
+        "skip_dropout",
+        "skip_dropout_schedule",
+        "operation_dropout",
+        "operation_dropout_schedule",
+        "skip_noise",
+        "skip_noise_scale",
+        "skip_noise_epochs",
+    ),
     "derivation": ("threshold", "method", "max_skips", "average_last"),
     "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps", "on_nan"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,9 @@ from fairdarts_tf.initializers import FanInUniform
 from fairdarts_tf.relaxations import relaxation as relaxation_named
 from fairdarts_tf.spaces.darts import DartsSpace
 from fairdarts_tf.stems import CifarStem
+
+if TYPE_CHECKING:
+    from fairdarts_tf.perturbations import Perturbation
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -35,6 +39,7 @@ class DartsSupernet(keras.Model):
     Call arguments:
         images: (batch, height, width, channels), normalised.
         training: Whether BatchNorm uses the batch's statistics.
+        perturbation: What disturbs the operations. Defaults to None: nothing.
 
     Returns:
         Logits, (batch, num_classes), at least float32.
@@ -85,13 +90,16 @@ class DartsSupernet(keras.Model):
         self.classifier.bias_initializer = FanInUniform(channels)
         self.classifier.build((None, channels))
 
-    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, images: tf.Tensor, training: bool | None = None, perturbation: Perturbation | None = None
+    ) -> tf.Tensor:
         """Returns the logits of the images."""
         weights = self.mixing_weights()
         older, newer = self.stem(tf.cast(images, self.compute_dtype), training=training)
-        for cell in self.cells:
+        for index, cell in enumerate(self.cells):
             kind = "reduce" if cell.reduction else "normal"
-            older, newer = newer, cell(older, newer, weights[kind], training=training)
+            options = {} if perturbation is None else {"perturbation": perturbation.of(index)}
+            older, newer = newer, cell(older, newer, weights[kind], training=training, **options)
         return self.classifier(tf.cast(tf.reduce_mean(newer, axis=[1, 2]), self._result_dtype))
 
     def mixing_weights(self) -> dict[str, tf.Tensor]:
