@@ -239,6 +239,11 @@ def check_operations(operations: Sequence[str]) -> None:
         raise GenotypeError("the list of operations holds no candidate. Name at least one besides 'none'.")
 
 
+def learnable_operations(operations: Sequence[str]) -> list[int]:
+    """Returns the places of the operations that have weights of their own at stride 1: the convolutions."""
+    return [place for place, operation in enumerate(operations) if "conv" in operation]
+
+
 def _absent(name_or_path: str | os.PathLike[str]) -> str:
     if not isinstance(name_or_path, str) or os.sep in name_or_path:
         return f"there is no file or directory {name_or_path}. Name a genotype's file, or the directory of a search."

@@ -30,13 +30,16 @@ COLUMNS = (
     "normal_skips",
     "reduce_skips",
     "skipped_steps",
+    "node_penalty",
+    "dominant_eigenvalue",
 )
 """Columns of history.csv.
 
 ``epoch`` counts from 1. Losses and accuracies are means over the epoch, on each half, in training mode. An operation is
 on if its mixing weight reaches the threshold, off if it is at most one minus the threshold. Skips are those of the
 genotype that the run's method derives after the epoch; a cell that would be empty has none. ``skipped_steps`` counts,
-over the run, updates whose gradient overflowed in float16.
+over the run, updates whose gradient overflowed in float16. ``node_penalty`` is the mean of that penalty without its
+weight, ``dominant_eigenvalue`` the largest of the Hessian of the search loss in the alphas; both are empty where off.
 """
 
 Row = dict[str, float | int | str | None]

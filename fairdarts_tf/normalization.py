@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from fairdarts_tf.kernels.terms import BatchNorm, Term, moved_statistics, normalized_terms
+from fairdarts_tf.second_derivatives import second_derivatives_wanted
 from fairdarts_tf.separable_chain import Statistics, normalized
 
 EPSILON = 1e-5
@@ -70,7 +71,7 @@ class BatchNormalization(keras.layers.Layer):
             `rows` tensors like the inputs.
         """
         gamma, beta = self.gamma_and_beta(scales)
-        if training and inputs[0].dtype != tf.float64:
+        if training and inputs[0].dtype != tf.float64 and not second_derivatives_wanted():
             outputs, statistics = normalized(inputs, gamma, beta, self.epsilon)
             self.update(statistics)
             return list(outputs)
@@ -171,11 +172,11 @@ class BatchNormalization(keras.layers.Layer):
     def _normalize_batch(
         self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the normalised tensor, the batch's mean and its unbiased variance, in float64."""
+        """Returns the normalised tensor, the batch's mean and its unbiased variance."""
         # Not tf.nn.moments, which takes the mean within the variance for a constant: a second derivative misses it.
         mean = tf.reduce_mean(x, axis=[0, 1, 2])
         variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis=[0, 1, 2])
-        count = tf.cast(tf.size(x) / tf.size(mean), tf.float64)
+        count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), mean, unbiased
 

@@ -136,12 +136,20 @@ class Run:
         """
         return "train_portion" in (self.settings() or {})
 
-    def write_epoch(self, history: History, genotype: Genotype | None) -> None:
-        """Writes history, alphas and genotype of a search as they stand after an epoch."""
+    def write_epoch(self, history: History, genotype: Genotype | None, epoch: int | None = None) -> None:
+        """Writes history, alphas and genotype as they stand after an epoch.
+
+        Args:
+            history: All that is recorded.
+            genotype: What is derived, or None.
+            epoch: Whose alphas count, counted from 1. Defaults to None: the last.
+        """
         write_text_atomically(self.workdir / "history.csv", history.csv())
         write_atomically(self.workdir / "history.npz", lambda file: np.savez_compressed(file, **history.arrays()))
         if history.alphas:
-            write_atomically(self.workdir / "alphas.npz", lambda file: np.savez(file, **history.alphas[-1]))
+            write_atomically(
+                self.workdir / "alphas.npz", lambda file: np.savez(file, **history.alphas[(epoch or 0) - 1])
+            )
         if genotype is None:
             (self.workdir / "genotype.json").unlink(missing_ok=True)
         else:

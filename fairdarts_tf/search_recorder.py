@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from fairdarts_tf.early_stopping import find_stop
 from fairdarts_tf.errors import FairDartsError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History, Row, count_operations
@@ -29,6 +30,8 @@ class SearchRecorder(Recorder):
 
     Attributes:
         genotype: What was derived after the last epoch, or None.
+        stop: How the search stopped early, or None.
+        measures: Called with the steps done after each epoch; they return what else its row holds.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class SearchRecorder(Recorder):
         self.settings = settings
         self.derive = derive
         self.genotype: Genotype | None = None
+        self.stop = find_stop(history, settings)
+        self.measures: list[Callable[[int], Row]] = []
 
     def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
         """Appends the epoch's row and its alphas."""
@@ -53,17 +58,28 @@ class SearchRecorder(Recorder):
         self.history.rows[-1] |= count_operations(
             self.model.mixing_weights(), self.settings.operations, self.settings.threshold, self.genotype
         )
+        for measure in self.measures:
+            self.history.rows[-1] |= measure(self.step)
+        self.stop = find_stop(self.history, self.settings)
+        if self.stop is not None:
+            self.try_to_derive()
+            self.model.stop_training = True
 
     def write_files(self) -> None:
-        """Writes history, alphas and genotype."""
+        """Writes history, alphas and genotype, and how the search stopped early if it did."""
         try:
-            self.run.write_epoch(self.history, self.genotype)
+            self.run.write_epoch(self.history, self.genotype, self.stop.counts if self.stop else None)
+            if self.stop is not None:
+                self.stop.save(self.run.workdir)
         except OSError as error:
             raise self.run.cannot_write(error) from error
 
     def weights_that_decide(self) -> dict[str, np.ndarray]:
         """Returns the mixing weights that the genotype is derived from, (edges, operations) by kind of cell."""
-        return self.settings.derivation.weights_after(self.history.tables())
+        end = self.stop.counts if self.stop else None
+        return self.settings.derivation.weights_after(
+            {kind: tables[:end] for kind, tables in self.history.tables().items()}
+        )
 
     def try_to_derive(self) -> FairDartsError | None:
         """Sets `genotype` to what the recorded alphas give, or to None where there is none; then returns the reason."""

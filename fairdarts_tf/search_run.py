@@ -6,7 +6,7 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -14,12 +14,14 @@ import tensorflow as tf
 
 from fairdarts_tf import data, devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal, WarmUp
+from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.data import pipeline
+from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.epoch_report import describe_epoch
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.history import History
+from fairdarts_tf.history import History, Row
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.perturbations import SearchPerturbations
 from fairdarts_tf.report.page import write_report
@@ -42,12 +44,14 @@ class SearchResult:
         history: Rows and alphas of all epochs.
         search: The searched model.
         stopped_by: The signal that stopped it early, or None; its genotype is None then.
+        early_stop: The criterion that ended it before its last epoch, or None.
     """
 
     genotype: Genotype | None
     history: History
     search: Search
     stopped_by: signal.Signals | None = None
+    early_stop: Stop | None = None
 
 
 def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> SearchResult:
@@ -97,6 +101,8 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
         progress,
         interrupted=lambda: signals.received is not None,
     )
+    if settings.measures_eigenvalue:
+        recorder.measures.append(_eigenvalue_measure(settings, search, batches))
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("search", total, progress.step)
     recorder.on_epoch += [
@@ -116,7 +122,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
             recorder,
             search,
             batches.starting_at,
-            epochs=settings.epochs,
+            epochs=recorder.stop.after if recorder.stop else settings.epochs,
             on_nan=settings.on_nan,
             on_retry=bar.go_back,
             callbacks=callbacks,
@@ -126,7 +132,9 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
     finally:
         signals.release()
         bar.close()
-    if signals.received is not None and recorder.step < total:
+    if recorder.stop is not None:
+        print(f"stopped early after epoch {recorder.stop.after}: {recorder.stop.reason}", file=sys.stderr)
+    elif signals.received is not None and recorder.step < total:
         return SearchResult(None, history, search, signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     failure = recorder.try_to_derive()
@@ -137,7 +145,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
             f"the search is complete, but {failure} The alphas are saved: derive --alphas={run.workdir} --method=darts "
             "(or with a lower --threshold) needs no new search."
         ) from failure
-    return SearchResult(recorder.genotype, history, search)
+    return SearchResult(recorder.genotype, history, search, early_stop=recorder.stop)
 
 
 def _rates(settings: SearchSettings, recorder: SearchRecorder) -> list[keras.callbacks.Callback]:
@@ -229,6 +237,19 @@ def _perturbation_schedule(settings: SearchSettings, search: Search) -> list[ker
         return []
     set_strengths = lambda epoch, _: search.perturbations.set_strengths(settings.perturbations_at(epoch))  # noqa: E731
     return [keras.callbacks.LambdaCallback(on_epoch_begin=set_strengths)]
+
+
+def _eigenvalue_measure(settings: SearchSettings, search: Search, batches: _Batches) -> Callable[[int], Row]:
+    """Returns a measure of the curvature after so many steps, on the images that the next step would search on."""
+    hessian = AlphaHessian(search)
+
+    def measure(step: int) -> Row:
+        batch = next(iter(batches.starting_at(step)))
+        images, labels = batch if settings.single_level else batch[1]
+        count = settings.eigenvalue_images
+        return {"dominant_eigenvalue": hessian.largest_eigenvalue((images[:count], labels[:count]))}
+
+    return measure
 
 
 class _Batches:

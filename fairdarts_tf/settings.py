@@ -7,14 +7,15 @@ import math
 from collections.abc import Mapping
 
 from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
-from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
+from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS, learnable_operations
 from fairdarts_tf.perturbation_schedules import DROPOUT_SCHEDULES, NOISES, dropout_rate, noise_factor
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
 
 ZERO_ONE_NAMES = ("l2", "l1", "none")
+STOP_CRITERIA = ("skips", "ranking", "eigenvalue")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,17 @@ class SearchSettings:
             the same variance, or ``none``.
         skip_noise_scale: Standard deviation of that noise in the first epoch; it falls by a cosine.
         skip_noise_epochs: Epochs after which that noise is 0.
+        early_stopping: What ends the search early, any of: ``skips`` (DARTS+: skip connections of the normal cell),
+            ``ranking`` (DARTS+: an order of the operations that stands), ``eigenvalue`` (RobustDARTS: a growing
+            curvature); none: the search has all its epochs.
+        stop_skips: Skip connections of the normal cell at which ``skips`` ends the search.
+        stop_ranking_epochs: Epochs for which the order must stand.
+        stop_eigenvalue_ratio: ``eigenvalue`` ends the search once the mean eigenvalue some epochs ago is less than this
+            share of the newest one.
+        stop_eigenvalue_epochs: How many epochs that mean is of, and how many it lies back.
+        log_eigenvalue: Whether the largest eigenvalue of the Hessian of the search loss in the alphas is recorded after
+            each epoch, in float32 only.
+        eigenvalue_images: Images of the batch that it is measured on, at most.
         threshold: The least mixing weight that a derived genotype keeps.
         method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``.
         max_skips: The most skip connections that the normal cell of a genotype may have; -1 for no limit.
@@ -123,6 +135,14 @@ class SearchSettings:
     skip_noise_scale: float = 1.0
     skip_noise_epochs: int = 30
 
+    early_stopping: tuple[str, ...] = ()
+    stop_skips: int = 2
+    stop_ranking_epochs: int = 10
+    stop_eigenvalue_ratio: float = 0.75
+    stop_eigenvalue_epochs: int = 5
+    log_eigenvalue: bool = False
+    eigenvalue_images: int = 32
+
     threshold: float = DEFAULT_THRESHOLD
     method: str = DEFAULT_METHOD
     max_skips: int = -1
@@ -137,6 +157,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
+        object.__setattr__(self, "early_stopping", tuple(self.early_stopping))
         check_settings(self, _CHOICES, _RANGES)
         if self.learning_rate_min > self.learning_rate:
             raise ConfigurationError(
@@ -151,13 +172,28 @@ class SearchSettings:
 
         if self.unrolled and self.single_level:
             raise ConfigurationError("--unrolled and --single_level are two ways to update the alphas. Leave one out.")
-        self._refuse_low_precision("unrolled", "differences of gradients")
+        self._check_early_stopping()
+        for name, asked in (("unrolled", self.unrolled), ("log_eigenvalue", self.measures_eigenvalue)):
+            if asked and self.precision != "float32":
+                raise ConfigurationError(
+                    f"--{name} needs second derivatives, of which --precision={self.precision} leaves little. Use "
+                    "--precision=float32."
+                )
 
-    def _refuse_low_precision(self, name: str, reason: str) -> None:
-        if getattr(self, name) and self.precision != "float32":
+    def _check_early_stopping(self) -> None:
+        for name in self.early_stopping:
+            if name not in STOP_CRITERIA:
+                raise ConfigurationError(f"--early_stopping: {unknown_name('value', name, STOP_CRITERIA)}")
+        if "ranking" in self.early_stopping and len(learnable_operations(self.operations)) < 2:
             raise ConfigurationError(
-                f"--{name} takes {reason}, of which --precision={self.precision} leaves little. Use float32."
+                "--early_stopping=ranking looks at the order of the operations with weights, and there are fewer than "
+                "two. Add convolutions to --operations, or leave it out."
             )
+
+    @property
+    def measures_eigenvalue(self) -> bool:
+        """Whether the largest eigenvalue is measured after each epoch."""
+        return self.log_eigenvalue or "eigenvalue" in self.early_stopping
 
     def as_flags(self) -> dict[str, str]:
         """Returns every setting as text, by its flag's name, as a flagfile holds it."""
@@ -248,6 +284,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "operation_dropout": (0, 0.99),
     "skip_noise_scale": (0, 1e3),
     "skip_noise_epochs": (1, 100_000),
+    "stop_skips": (1, 1000),
+    "stop_ranking_epochs": (2, 100_000),
+    "stop_eigenvalue_ratio": (0, 1),
+    "stop_eigenvalue_epochs": (1, 100_000),
+    "eigenvalue_images": (2, 1_000_000),
     "threshold": (0, 1),
     "max_skips": (-1, 1000),
     "average_last": (1, 100_000),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from fairdarts_tf.kernels import library
+from fairdarts_tf.second_derivatives import second_derivatives_wanted
 
 if TYPE_CHECKING:
     from fairdarts_tf.perturbations import Perturbation
@@ -50,7 +51,7 @@ class SourceState:
     @property
     def recomputes(self) -> bool:
         """Whether a gradient computes cheap tensors again; not in float64, which has no fused BatchNorm."""
-        return self.training and self.tensor.dtype != tf.float64
+        return self.training and self.tensor.dtype != tf.float64 and not second_derivatives_wanted()
 
     @property
     def dilates_in_phases(self) -> bool:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import fairdarts_tf  # noqa: F401  (before TensorFlow, which then loads as it does in the commands)
+
+# The same examples every time: a check that fails can be repeated, and one that passes passes again.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -10,6 +10,7 @@ from absl import flags
 from fairdarts_tf import derivation, sensitivity
 from fairdarts_tf.alphas import load_alphas, load_history
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
 from fairdarts_tf.relaxations import RELAXATIONS, relaxation
@@ -104,7 +105,7 @@ def main() -> None:
     """
     paths = _paths()
     settings = _settings(paths)
-    runs = [sensitivity.load_weights(path, settings) for path in paths]
+    runs = [sensitivity.load_weights(path, settings, _last_epoch(path)) for path in paths]
     values = sensitivity.consensus(runs)
     genotype = settings.derive(values)
     if COMMAND.flags.output:
@@ -134,6 +135,12 @@ def _paths() -> list[Path]:
     if "," in named and not Path(named).exists():
         raise ConfigurationError(f"--alphas={named} names several searches: add --consensus, or name one.")
     return [Path(named)]
+
+
+def _last_epoch(path: Path) -> int | None:
+    """Returns the epoch that counts in a search that stopped early, or None."""
+    stop = Stop.load(path)
+    return stop.counts if stop else None
 
 
 def _print_edges(

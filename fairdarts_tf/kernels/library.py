@@ -18,6 +18,8 @@ from types import ModuleType
 
 import tensorflow as tf
 
+from fairdarts_tf.second_derivatives import second_derivatives_wanted
+
 SWITCH = "FAIRDARTS_TF_KERNELS"
 """Environment variable: ``0`` does without the kernels."""
 
@@ -49,12 +51,14 @@ def library() -> ModuleType | None:
 
 def usable(dtype: tf.DType) -> bool:
     """Returns whether tensors of a dtype can be computed by the kernels, here and now."""
-    return dtype == tf.float32 and not _portable.get() and library() is not None
+    if dtype != tf.float32 or _portable.get() or second_derivatives_wanted():
+        return False
+    return library() is not None
 
 
 @contextlib.contextmanager
 def portable_graph(wanted: bool = True) -> Iterator[None]:
-    """Within, graphs are built of TensorFlow's own operations alone: for XLA, or for second derivatives.
+    """Within, graphs are built of TensorFlow's own operations alone, as for XLA.
 
     Args:
         wanted: Defaults to True. False leaves all as it is.

@@ -12,7 +12,7 @@ The gradient that the sum hands down to a tensor is therefore dS itself, the sam
 multiplied with the factor*: the functions that make terms do so, and add what goes through the statistics, in the pass
 in which they compute their own gradient. Nothing else may make terms.
 
-None of this has second derivatives: see `portable_graph`.
+None of this has second derivatives: see `fairdarts_tf.second_derivatives`.
 """
 
 from __future__ import annotations

@@ -184,6 +184,11 @@ def _final_genotype(run: RunData, evolution: Evolution) -> tuple[Genotype | None
         # A broken file has been named already.
         missing = "" if (run.workdir / "genotype.json").exists() else "genotype.json is missing: "
         return derived, [f"{missing}the cells shown are derived from the recorded alphas."]
+    if run.stop is not None and run.genotype in [
+        epoch.genotype for epoch in evolution.epochs if epoch.number == run.stop.counts
+    ]:
+        note = f"The search stopped early, and the cells shown are those of epoch {run.stop.counts}."
+        return run.genotype, [note] if run.stop.counts < run.stop.after else []
     if run.genotype is not None and evolution.last and run.genotype != derived:
         return run.genotype, [
             "genotype.json is not what the recorded alphas give by the run's method: the cells shown are the file's."

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.files import readable
 from fairdarts_tf.genotypes import Genotype
@@ -53,6 +54,7 @@ class RunData:
         genotype: What genotype.json holds, or None.
         dates: Of its files.
         problems: What is missing or broken, one sentence or two for each.
+        stop: How the search stopped early. Defaults to None: it did not.
     """
 
     workdir: Path
@@ -64,6 +66,7 @@ class RunData:
     genotype: Genotype | None
     dates: Dates
     problems: tuple[str, ...]
+    stop: Stop | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +94,7 @@ class RunData:
         Args:
             now: Seconds since 1970. Defaults to None: the clock.
         """
-        planned = whole_number(self.settings.get("epochs", ""))
+        planned = self.stop.after if self.stop else whole_number(self.settings.get("epochs", ""))
         seconds = self.columns.get("seconds", np.empty(0))
         now = time.time() if now is None else now
         return state_of(self.epochs_done, planned, seconds, self.dates, now, UNKNOWN_EPOCH not in self.epochs)
@@ -120,6 +123,7 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
         compare_ends(columns, epochs, problems)
     elif settings:
         problems.append("No epoch has been recorded yet, so there is nothing to draw.")
+    stop = attempt(problems, lambda: Stop.load(workdir), None)
     count = next((table.shape[-1] for table in alphas.values()), None)
     derivation = derivation_settings(settings, count, problems)
     return RunData(
@@ -132,6 +136,7 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
         genotype=genotype,
         dates=dates_of(workdir, RECORDS),
         problems=tuple(problems),
+        stop=stop,
     )
 
 

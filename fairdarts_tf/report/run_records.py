@@ -20,7 +20,7 @@ MAX_HISTORY_BYTES = 16 * 2**20
 UNKNOWN_EPOCH = 0
 """Stands for the number of an epoch that is not known: a search numbers its epochs from 1."""
 
-_NEVER_SHOWN = {"skipped_steps"}
+_NEVER_SHOWN = {"skipped_steps", "node_penalty", "dominant_eigenvalue"}
 """Columns whose absence is no loss to a report."""
 
 Value = TypeVar("Value")

@@ -72,6 +72,8 @@ def describe_state(run: RunData, now: float | None = None) -> str:
     if state.planned is None:
         return f"{count(state.epochs, 'epoch')} recorded"
     done = f"{state.epochs} of {count(state.planned, 'epoch')}"
+    if state.name == "finished" and run.stop is not None:
+        return f"Stopped early after {count(state.epochs, 'epoch')}: {run.stop.reason}"
     if state.name == "finished":
         return f"Finished: {done}"
     if state.name == "unknown":
