@@ -51,6 +51,8 @@ class Search(OneGraphModel):
         perturbations: What disturbs the operations while they are trained, or None, the default.
     """
 
+    _WATCHED = (_LOSSES["search"], _ALPHA_GRADIENT, _LOSSES["train"], _WEIGHT_GRADIENT)
+
     def __init__(self, supernet: keras.Model, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.supernet = supernet
@@ -91,13 +93,13 @@ class Search(OneGraphModel):
         with self.distribute_strategy.scope():
             weight_optimizer.build(self.supernet.network_weights)
             alpha_optimizer.build(list(self.supernet.alphas.values()))
-            self.finite_check = FiniteCheck((_LOSSES["search"], _ALPHA_GRADIENT, _LOSSES["train"], _WEIGHT_GRADIENT))
+            self.finite_check = FiniteCheck(self._WATCHED)
             first = tf.VariableAggregation.ONLY_FIRST_REPLICA
             self._alphas_before = [
                 tf.Variable(table.numpy(), trainable=False, aggregation=first) for table in self._alpha_tables
             ]
         weight_optimizer.watch_norm = functools.partial(self.finite_check.note, _WEIGHT_GRADIENT)
-        alpha_optimizer.watch_norm = functools.partial(self.finite_check.note, _ALPHA_GRADIENT)
+        alpha_optimizer.watch_norm = self._watch_alphas
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -118,7 +120,6 @@ class Search(OneGraphModel):
             The running means of the metrics.
         """
         training_batch, search_batch = data
-        self._note_alphas()
         if self.updates_alphas:
             self.alpha_optimizer.apply(self.alpha_gradients(search_batch), self._alpha_tables)
         self.optimizer.apply(self.weight_gradients(training_batch), self.supernet.network_weights)
@@ -168,6 +169,8 @@ class Search(OneGraphModel):
 
     def alphas_of_last_step(self) -> dict[str, np.ndarray]:
         """Returns the raw alphas that the last step began with, (edges, operations), by kind of cell."""
+        if not self.updates_alphas:
+            return self.alphas()
         return {
             kind: np.array(table.numpy()) for kind, table in zip(self.supernet.alphas, self._alphas_before, strict=True)
         }
@@ -232,8 +235,9 @@ class Search(OneGraphModel):
             loss = optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
         return tape.gradient(loss, sources, unconnected_gradients="zero"), logits
 
-    def _note_alphas(self) -> None:
-        """Keeps the alphas for `alphas_of_last_step`: a step that is not finite leaves none to be seen."""
+    def _watch_alphas(self, gradient_norm: tf.Tensor) -> None:
+        """Checks the gradient, and keeps the alphas, of which an update that is not finite leaves none to be seen."""
+        self.finite_check.note(_ALPHA_GRADIENT, gradient_norm)
         for kept, table in zip(self._alphas_before, self._alpha_tables, strict=True):
             kept.assign(table.value)
 
@@ -260,6 +264,8 @@ class Search(OneGraphModel):
 class SingleLevelSearch(Search):
     """Updates alphas and weights together, by one gradient on one batch (DARTS discusses it as an alternative)."""
 
+    _WATCHED = (_LOSSES["train"], _ALPHA_GRADIENT, _WEIGHT_GRADIENT)
+
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates alphas and weights by the gradient on one batch.
 
@@ -270,7 +276,6 @@ class SingleLevelSearch(Search):
             The running means of the metrics.
         """
         images, labels = data
-        self._note_alphas()
         alphas, weights = self._alpha_tables, self.supernet.network_weights
         gradients = self._gradients(images, labels, alphas + weights, "train", self.optimizer, penalty=self._penalty)
         of_alphas, of_weights = gradients[: len(alphas)], gradients[len(alphas) :]

@@ -158,6 +158,7 @@ def test_each_half_is_told_from_the_other():
     search.updates_alphas = False
     assert found(search, searched=float("nan")) == set()
     assert found(search, train=float("nan")) == of_weights
+    assert all(np.isfinite(table).all() for table in search.alphas_of_last_step().values())
 
 
 def test_at_a_single_level():
