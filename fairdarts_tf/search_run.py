@@ -105,8 +105,9 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
         recorder.measures.append(_eigenvalue_measure(settings, search, batches))
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("search", total, progress.step)
+    log = TensorBoardLog(run)
     recorder.on_epoch += [
-        TensorBoardLog(run),
+        log,
         lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype)),
     ]
     callbacks = [
@@ -132,6 +133,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
     finally:
         signals.release()
         bar.close()
+        log.close()
     if recorder.stop is not None:
         print(f"stopped early after epoch {recorder.stop.after}: {recorder.stop.reason}", file=sys.stderr)
     elif signals.received is not None and recorder.step < total:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import time
@@ -61,6 +62,12 @@ class TensorBoardLog:
         """
         with readable_errors(self._run):
             self._write(row, recorder)
+
+    def close(self) -> None:
+        """Closes the file, if there is one; each epoch is in it already."""
+        if "_writer" in self.__dict__:
+            with contextlib.suppress(tf.errors.OpError):
+                self._writer.close()
 
     def _write(self, row: Row, recorder: SearchRecorder) -> None:
         epoch, settings = int(row["epoch"]), recorder.settings

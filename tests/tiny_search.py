@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from fairdarts_tf.cli.search import COMMAND, main
+from fairdarts_tf.history import Row
+from fairdarts_tf.recorder import Recorder
+from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 
 OPERATIONS = ("skip_connect", "sep_conv_3x3")
@@ -36,12 +39,25 @@ def as_flags(**values: object) -> list[str]:
     return [f"--{name}={','.join(v) if isinstance(v, tuple) else v}" for name, v in values.items()]
 
 
+class NoLog:
+    """Stands for TensorBoard's log and writes nothing."""
+
+    def __init__(self, run: Run) -> None:
+        pass
+
+    def __call__(self, row: Row, recorder: Recorder) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spares searches the page and the event files, which take longer than their steps."""
     from fairdarts_tf import search_run
 
     monkeypatch.setattr(search_run, "_write_report", lambda run: None)
-    monkeypatch.setattr(search_run, "TensorBoardLog", lambda run: lambda row, recorder: None)
+    monkeypatch.setattr(search_run, "TensorBoardLog", NoLog)
 
 
 def search(*flags: str) -> int:

@@ -91,7 +91,8 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
     )
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("train", total, progress.step)
-    recorder.on_epoch += [TensorBoardLog(run), lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
+    log = TensorBoardLog(run)
+    recorder.on_epoch += [log, lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
     print(batches.describe(), file=sys.stderr)
     try:
         fit_run(
@@ -109,6 +110,7 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
     finally:
         signals.release()
         bar.close()
+        log.close()
     if signals.received is not None and recorder.step < total:
         return TrainResult(history, training, signals.received)
     recorder.write_files()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import tensorflow as tf
@@ -36,3 +37,9 @@ class TensorBoardLog:
         with readable_errors(self._run), self._writer.as_default(step=int(row["epoch"])):
             write_row(row)
             self._writer.flush()
+
+    def close(self) -> None:
+        """Closes the file, if there is one; each epoch is in it already."""
+        if "_writer" in self.__dict__:
+            with contextlib.suppress(tf.errors.OpError):
+                self._writer.close()
