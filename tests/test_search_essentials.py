@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_search import EDGES, OPERATIONS, search, tiny_flags, tiny_settings
 
-from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.search_run import run_search
@@ -129,6 +130,22 @@ def test_a_corrupt_checkpoint_is_passed_over_and_alone_is_refused(finished, tmp_
     assert search(f"--workdir={tmp_path}") == 2
     error = capsys.readouterr().err
     assert "corrupt or truncated" in error and len(error.splitlines()) == 1
+
+
+def test_a_run_of_before_formats_and_retries_goes_on(finished, tmp_path):
+    """As an older version left it: no format in flags.txt, no --on_nan, no retries in the checkpoint."""
+    older = shutil.copytree(finished, tmp_path / "older")
+    lines = (older / "flags.txt").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(("# fairdarts_tf run", "--on_nan"))]
+    assert len(kept) == len(lines) - 2
+    (older / "flags.txt").write_text("".join(kept))
+    third, fourth = list_checkpoints(older / "checkpoints")
+    fourth.unlink()
+    arrays = load_checkpoint(third)
+    del arrays["retries"]
+    save_checkpoint(third.parent, int(arrays["step"]), arrays)
+    run_search(tiny_settings(checkpoint_steps=1), older)
+    assert_equal_runs(finished, older)
 
 
 def test_single_level_and_warm_up(tmp_path):

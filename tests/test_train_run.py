@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tiny_training import GENOTYPE, arrays, tiny_flags, tiny_settings, train
 
 from fairdarts_tf import data
+from fairdarts_tf.checkpoints import list_checkpoints
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.found_network import load_found_network
 from fairdarts_tf.genotypes import Genotype
@@ -102,6 +104,21 @@ def test_goes_on_to_the_bit_after_a_crash(finished, tmp_path, monkeypatch, steps
         with pytest.raises(CrashError):
             run_training(settings, tmp_path / "run")
     run_training(settings, tmp_path / "run")
+    assert_equal_runs(finished, tmp_path / "run")
+
+
+def test_a_signal_saves_within_the_epoch_and_has_its_own_exit_code(finished, tmp_path, monkeypatch, capsys):
+    def terminate(recorder, batch, logs=None):
+        if recorder.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    flags = tiny_flags(tmp_path, **AVERAGED, checkpoint_steps=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "on_train_batch_begin", terminate)
+        assert train(*flags) == 143
+    assert "stopped and saved" in capsys.readouterr().err
+    assert [path.stem[-1] for path in list_checkpoints(tmp_path / "run" / "checkpoints")] == ["2", "3"]
+    assert train(*flags) == 0
     assert_equal_runs(finished, tmp_path / "run")
 
 
