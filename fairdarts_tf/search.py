@@ -8,7 +8,7 @@ xi = 0).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import keras
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
+
+Penalty = tuple[float, Callable[[Mapping[str, tf.Tensor]], tf.Tensor]]
+"""A weight, and a function of the mixing weights by kind of cell to a scalar."""
 
 _LOSSES = {"train": "the loss of the training half", "search": "the loss of the search half"}
 _WEIGHT_GRADIENT = "the gradient in the weights"
@@ -70,6 +73,7 @@ class Search(OneGraphModel):
         alpha_optimizer: ReferenceOptimizer,
         zero_one: str = "l2",
         zero_one_weight: float = 10.0,
+        penalties: Mapping[str, Penalty] | None = None,
         jit_compile: bool = False,
         **kwargs: object,
     ) -> None:
@@ -80,6 +84,8 @@ class Search(OneGraphModel):
             alpha_optimizer: For the alphas.
             zero_one: Name of the zero-one loss: ``"l2"``, ``"l1"`` or ``"none"``. Defaults to ``"l2"``.
             zero_one_weight: Its weight beside the cross-entropy. Defaults to 10.
+            penalties: What else the alphas descend, by name, under which it is reported without its weight. Defaults to
+                None: nothing.
             jit_compile: Whether XLA compiles the step. Defaults to False.
             kwargs: Of `keras.Model.compile`.
 
@@ -90,7 +96,9 @@ class Search(OneGraphModel):
         self.alpha_optimizer = alpha_optimizer
         self.zero_one = zero_one_loss(zero_one)
         self.zero_one_weight = zero_one_weight
+        self.penalties = dict(penalties or {})
         with self.distribute_strategy.scope():
+            self._means |= {name: keras.metrics.Mean(name=name, dtype="float32") for name in self.penalties}
             weight_optimizer.build(self.supernet.network_weights)
             alpha_optimizer.build(list(self.supernet.alphas.values()))
             self.finite_check = FiniteCheck(self._WATCHED)
@@ -248,9 +256,15 @@ class Search(OneGraphModel):
         return {"perturbation": self.perturbations.at(self.optimizer.iterations, half, images)}
 
     def _penalty(self) -> tf.Tensor:
-        zero_one = self.zero_one(self.supernet.mixing_weights().values())
+        weights = self.supernet.mixing_weights()
+        zero_one = self.zero_one(weights.values())
         self._means["zero_one"].update_state(zero_one)
-        return self.zero_one_weight * zero_one
+        penalty = self.zero_one_weight * zero_one
+        for name, (weight, function) in self.penalties.items():
+            value = function(weights)
+            self._means[name].update_state(value)
+            penalty += weight * value
+        return penalty
 
     def _record(self, half: str, labels: tf.Tensor, logits: tf.Tensor) -> None:
         hits = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)

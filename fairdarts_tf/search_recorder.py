@@ -97,7 +97,7 @@ class SearchRecorder(Recorder):
         if halves == 2:
             row |= {name: float(logs[name]) for name in ("search_loss", "search_accuracy")}
         if epoch >= self.settings.warmup_epochs:
-            row["zero_one"] = float(logs["zero_one"])
+            row |= {name: float(logs[name]) for name in ("zero_one", "node_penalty") if name in logs}
         return row | {
             "epoch": epoch + 1,
             "learning_rate": self.settings.learning_rate_at(epoch) * self.rate_factor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
 import sys
@@ -22,12 +23,13 @@ from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History, Row
+from fairdarts_tf.losses import node_penalty
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.perturbations import SearchPerturbations
 from fairdarts_tf.report.page import write_report
 from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
-from fairdarts_tf.search import Search, SingleLevelSearch
+from fairdarts_tf.search import Penalty, Search, SingleLevelSearch
 from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import space_of
@@ -218,6 +220,7 @@ def build_search(
             ),
             zero_one=settings.zero_one,
             zero_one_weight=settings.zero_one_weight,
+            penalties=_penalties(settings),
             jit_compile=settings.xla,
         )
 
@@ -226,6 +229,14 @@ def build_search(
         return space.derive(mixing_weights, decisive.method, decisive.threshold, decisive.max_skips)
 
     return search, derive
+
+
+def _penalties(settings: SearchSettings) -> dict[str, Penalty]:
+    if not settings.node_penalty:
+        return {}
+    candidates = [column for column, name in enumerate(settings.operations) if name != "none"]
+    shortage = functools.partial(node_penalty, threshold=settings.threshold, candidates=candidates)
+    return {"node_penalty": (settings.node_penalty, shortage)}
 
 
 def _search_class(settings: SearchSettings) -> type[Search]:

@@ -40,6 +40,7 @@ class SearchSettings:
         stem_multiplier: The stem has this many times `init_channels` channels.
         zero_one: ``l2``, ``l1`` or ``none``.
         zero_one_weight: Weight of the zero-one loss beside the cross-entropy.
+        node_penalty: Weight of a penalty on nodes none of whose operations reaches `threshold`; 0 leaves it out.
         epochs: Number of epochs.
         steps_per_epoch: Steps of an epoch; 0: as many as the training half has full batches.
         batch_size: Images of a step, in each half, over all replicas.
@@ -110,6 +111,7 @@ class SearchSettings:
 
     zero_one: str = "l2"
     zero_one_weight: float = 10.0
+    node_penalty: float = 0.0
 
     epochs: int = 50
     steps_per_epoch: int = 0
@@ -267,6 +269,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "layers": (3, 1000),
     "stem_multiplier": (1, 100),
     "zero_one_weight": (0, 1e6),
+    "node_penalty": (0, 1e6),
     "epochs": (1, 100_000),
     "steps_per_epoch": (0, 10_000_000),
     "batch_size": (1, 1_000_000),

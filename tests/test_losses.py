@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.losses import ZERO_ONE_LOSSES, no_zero_one, zero_one_l1, zero_one_l2, zero_one_loss
+from fairdarts_tf.derivation import derive
+from fairdarts_tf.errors import ConfigurationError, GenotypeError
+from fairdarts_tf.losses import ZERO_ONE_LOSSES, no_zero_one, node_penalty, zero_one_l1, zero_one_l2, zero_one_loss
 from fairdarts_tf.relaxations import relaxation
 
 
@@ -103,3 +104,35 @@ def test_settings_offer_every_loss():
     from fairdarts_tf.settings import ZERO_ONE_NAMES
 
     assert set(ZERO_ONE_NAMES) == set(ZERO_ONE_LOSSES)
+
+
+def test_the_node_penalty_by_hand():
+    """Node 2 of the first cell falls short by 0.15 and its node 3 by nothing; `none` is no input."""
+    first = [[0.99, 0.2, 0.1], [0.9, 0.7, 0.3], [0.1, 0.2, 0.3], [0.1, 0.85, 0.3], [0.1, 0.0, 0.0]]
+    weights = {"normal": tf.constant(first), "reduce": tf.fill([5, 3], 0.5)}
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        found = node_penalty(weights, threshold=0.85, candidates=[1, 2])
+    assert float(found) == pytest.approx((0.15 + 0.0 + 0.35 + 0.35) / 4)
+    slope = tape.gradient(found, weights)["normal"].numpy()
+    expected = np.zeros((5, 3))
+    expected[1, 1] = -1 / 4
+    np.testing.assert_allclose(slope, expected, atol=1e-7)
+
+
+def test_the_node_penalty_vanishes_where_every_node_is_derived():
+    random = np.random.default_rng(0)
+    operations = ("none", "skip_connect", "sep_conv_3x3")
+    outcomes = set()
+    for _ in range(200):
+        table = random.uniform(0.4, 1.0, (5, 3))
+        penalty = float(node_penalty({"normal": tf.constant(table)}, threshold=0.85, candidates=[1, 2]))
+        try:
+            nodes = derive({"normal": table, "reduce": np.ones((5, 3))}, operations).nodes("normal")
+        except GenotypeError:
+            nodes = ()
+        outcomes.add(nodes)
+        assert penalty > 0 or nodes == (2, 3)
+        # A node may also be missing as what it reads from is missing.
+        assert penalty == 0 or nodes != (2, 3)
+    assert (2, 3) in outcomes and len(outcomes) > 1

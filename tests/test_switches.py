@@ -115,3 +115,19 @@ def test_an_alpha_step_and_a_weight_step_are_both_disturbed():
     np.testing.assert_allclose(
         np.concatenate([np.ravel(gradient) for gradient in plain.alpha_gradients(batch)]), undisturbed[0], atol=1e-6
     )
+
+
+def test_the_node_penalty_is_reported_and_lifts_the_strongest_operation_of_each_node():
+    """From a common start, with nothing else that the alphas descend but the cross-entropy."""
+    options = {"zero_one": "none", "alpha_learning_rate": 0.1, "alpha_weight_decay": 0.0}
+    random = np.random.default_rng(0)
+    batch = tf.constant(random.normal(size=(50, *SHAPE)), tf.float32), tf.constant(random.integers(0, 10, 50), tf.int32)
+    model = build_search(tiny_settings(node_penalty=100.0, **options), SHAPE, 10)[0]
+    for table in model.supernet.alphas.values():
+        table.assign([[0.5, 0.0], [0.0, 0.1]])
+    for _ in range(20):
+        metrics = model.train_step((batch, batch))
+    strongest = [table[0, 0] for table in model.mixing_weights().values()]
+    assert min(strongest) >= 0.84
+    assert 0 <= float(metrics["node_penalty"]) < 0.85 - 1 / (1 + np.exp(-0.5))
+    assert "node_penalty" not in build_search(tiny_settings(**options), SHAPE, 10)[0].get_metrics_result()

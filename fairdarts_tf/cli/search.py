@@ -29,6 +29,7 @@ _SUBJECTS = {
     "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
     "switches": (
         "unrolled",
+        "node_penalty",
         "skip_dropout",
         "skip_dropout_schedule",
         "operation_dropout",
