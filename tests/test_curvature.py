@@ -96,24 +96,32 @@ def whole_hessian(search: Search) -> np.ndarray:
     return np.array(columns)
 
 
-def test_products_and_the_eigenvalue_are_those_of_the_whole_matrix(eager: None):
-    (search,) = searches(("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"), ("float64",))
+@pytest.mark.parametrize(
+    "operations",
+    [("max_pool_3x3", "sep_conv_3x3"), pytest.param(ALL_OPERATIONS[1:8], marks=pytest.mark.slow)],
+)
+def test_products_and_the_eigenvalue_are_those_of_the_whole_matrix(eager: None, operations: tuple[str, ...]):
+    (search,) = searches(operations, ("float64",))
     matrix = whole_hessian(search)
     assert np.abs(matrix - matrix.T).max() < 1e-5 * np.abs(matrix).max()
     hessian = AlphaHessian(search)
-    assert hessian.size == len(matrix) == 16
-    vector = np.random.default_rng(2).normal(size=16)
+    assert hessian.size == len(matrix) == 4 * len(operations)
+    vector = np.random.default_rng(2).normal(size=len(matrix))
     np.testing.assert_allclose(
-        hessian.product(vector, batch("float64")), matrix @ vector, atol=1e-6 * np.abs(matrix).max() * 16
+        hessian.product(vector, batch("float64")), matrix @ vector, atol=1e-6 * np.abs(matrix).max() * len(matrix)
     )
     expected = np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1]
     assert expected > 1e-3
     assert hessian.largest_eigenvalue(batch("float64")) == pytest.approx(expected, rel=5e-3)
 
 
-def test_in_float32_within_a_graph_and_without_a_trace():
-    """Every operation, as a search in float32 measures it; weights, statistics, optimizers, metrics stay."""
-    exact, search = searches(ALL_OPERATIONS, ("float64", "float32"))
+@pytest.mark.parametrize(
+    "operations",
+    [("avg_pool_3x3", "skip_connect", "dil_conv_3x3"), pytest.param(ALL_OPERATIONS, marks=pytest.mark.slow)],
+)
+def test_in_float32_within_a_graph_and_without_a_trace(operations: tuple[str, ...]):
+    """As a search in float32 measures it; weights, statistics, optimizers, metrics stay."""
+    exact, search = searches(operations, ("float64", "float32"))
     variables = [*search.supernet.variables, *search.optimizer.variables, *search.metrics_variables]
     before = [variable.numpy() for variable in variables]
     vector = np.random.default_rng(2).normal(size=AlphaHessian(search).size)

@@ -22,6 +22,7 @@ from fairdarts_tf.search_run import build_search
 from fairdarts_tf.settings import SearchSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow  # test_perturbations.py compares the random numbers of replicas without any.
 SHAPE, CLASSES, BATCH = (8, 8, 1), 10, 8
 SETTINGS = SearchSettings(
     init_channels=2,

@@ -26,9 +26,8 @@ def draw_candidates(settings: RandomSearchSettings) -> list[Genotype]:
     generator = np.random.RandomState(settings.draw_seed)
     found: dict[Genotype, None] = {}
     costs: list[Cost] = []
-    while len(found) < settings.candidates:
-        if len(costs) == TRIES_PER_CANDIDATE * settings.candidates:
-            raise _too_narrow(settings, len(found), costs)
+    tries = TRIES_PER_CANDIDATE * settings.candidates
+    for _ in range(tries):
         genotype = random_genotype(
             int(generator.randint(2**31)),
             settings.operations,
@@ -36,10 +35,16 @@ def draw_candidates(settings: RandomSearchSettings) -> list[Genotype]:
             settings.edges_per_node,
             None if settings.skips < 0 else settings.skips,
         )
-        costs.append(network_cost(genotype))
-        if _is_within(settings, costs[-1]):
+        if settings.has_bounds:
+            costs.append(network_cost(genotype))
+        if not settings.has_bounds or _is_within(settings, costs[-1]):
             found[genotype] = None
-    return list(found)
+        if len(found) == settings.candidates:
+            return list(found)
+    raise ConfigurationError(
+        f"of {tries} genotypes drawn only {len(found)} different ones keep to the bounds, not {settings.candidates}. "
+        f"{_describe(costs)}Widen the bounds, or lower --candidates."
+    )
 
 
 def _is_within(settings: RandomSearchSettings, cost: Cost) -> bool:
@@ -51,10 +56,11 @@ def _is_within(settings: RandomSearchSettings, cost: Cost) -> bool:
     )
 
 
-def _too_narrow(settings: RandomSearchSettings, found: int, costs: list[Cost]) -> ConfigurationError:
+def _describe(costs: list[Cost]) -> str:
+    if not costs:
+        return ""
     params, macs = ([getattr(cost, what) / MILLION for cost in costs] for what in ("params", "macs"))
-    return ConfigurationError(
-        f"of {len(costs)} genotypes drawn only {found} different ones keep to the bounds, not {settings.candidates}. "
-        f"They had {min(params):.2f} to {max(params):.2f} million parameters and {min(macs):.0f} to "
-        f"{max(macs):.0f} million multiply-adds. Widen the bounds, or lower --candidates."
+    return (
+        f"They had {min(params):.2f} to {max(params):.2f} million parameters and {min(macs):.0f} to {max(macs):.0f} "
+        "million multiply-adds. "
     )

@@ -67,6 +67,11 @@ class RandomSearchSettings:
             if most and least > most:
                 raise ConfigurationError(f"--min_{what} is {least:g}, above --max_{what}={most:g}. Lower it.")
 
+    @property
+    def has_bounds(self) -> bool:
+        """Whether parameters or multiply-adds are bounded."""
+        return any((self.min_params, self.max_params, self.min_macs, self.max_macs))
+
     def as_flags(self) -> dict[str, str]:
         """Returns every setting as text, by its flag's name, as a flagfile holds it."""
         return as_flags(self)
