@@ -5,6 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.data.generator import GENERATOR
+from fairdarts_tf.replicas import count_replicas, replica_index
+
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
 class DropPath(keras.layers.Layer):
@@ -12,6 +15,9 @@ class DropPath(keras.layers.Layer):
 
     The rate is a variable, so that training can raise it from epoch to epoch without tracing its step anew. In
     inference nothing is dropped.
+
+    What is dropped is a function of the seed, the number of the call and the image's place in the batch of all
+    replicas, each of which has an equal part: it does not depend on how many there are.
 
     Args:
         seed: Of the generator, whose state is a variable too. Defaults to None: drawn from the global seed.
@@ -36,9 +42,9 @@ class DropPath(keras.layers.Layer):
         if not training:
             return inputs
         keep = 1.0 - tf.convert_to_tensor(self.rate)
-        shape = (tf.shape(inputs)[0], 1, 1, 1)
-        kept = keras.random.uniform(shape, seed=self.seed_generator, dtype="float32") < keep
-        return inputs * tf.cast(tf.cast(kept, tf.float32) / keep, inputs.dtype)
+        kept = self._draw(tf.shape(inputs)[0]) < keep
+        factors = tf.cast(tf.cast(kept, tf.float32) / keep, inputs.dtype)
+        return inputs * factors[:, tf.newaxis, tf.newaxis, tf.newaxis]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the input."""
@@ -47,3 +53,9 @@ class DropPath(keras.layers.Layer):
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""
         return super().get_config() | {"seed": self.seed}
+
+    def _draw(self, count: tf.Tensor) -> tf.Tensor:
+        """Draws a number from 0 to 1 for each image of the whole batch, and returns those of this replica's part."""
+        seed = tf.cast(self.seed_generator.next(), tf.int64)
+        drawn = tf.random.stateless_uniform([count * count_replicas()], seed, alg=GENERATOR)
+        return drawn[replica_index() * count :][:count]

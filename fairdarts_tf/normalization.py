@@ -10,9 +10,10 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.batch_statistics import Statistics, are_synchronized, synchronized_moments
 from fairdarts_tf.kernels.terms import BatchNorm, Term, moved_statistics, normalized_terms
 from fairdarts_tf.second_derivatives import second_derivatives_wanted
-from fairdarts_tf.separable_chain import Statistics, normalized
+from fairdarts_tf.separable_chain import normalized
 
 EPSILON = 1e-5
 MOMENTUM = 0.9
@@ -173,10 +174,13 @@ class BatchNormalization(keras.layers.Layer):
         self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the normalised tensor, the batch's mean and its unbiased variance."""
-        # Not tf.nn.moments, which takes the mean within the variance for a constant: a second derivative misses it.
-        mean = tf.reduce_mean(x, axis=[0, 1, 2])
-        variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis=[0, 1, 2])
-        count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
+        if are_synchronized():
+            mean, variance, count = synchronized_moments(x)
+        else:
+            # Not tf.nn.moments, which takes the mean within the variance for a constant: a second derivative misses it.
+            mean = tf.reduce_mean(x, axis=[0, 1, 2])
+            variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis=[0, 1, 2])
+            count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), mean, unbiased
 

@@ -1,20 +1,23 @@
-"""A training step as one graph, where Keras makes two.
+"""A step as one graph, where Keras makes two, on one replica, on several, and on several machines.
 
 Keras' `fit` traces the step and then a second graph around it, which takes the batch from the iterator and holds a copy
 of the first. For a supernet, whose step has tens of thousands of operations, that copy costs many seconds before the
-first step. On one replica the batch can be taken from the iterator outside.
+first step. The batch can be taken from the iterator outside.
+
+Keras also reduces what a step returns over the replicas, which fails where they are on several machines. What counts is
+read from the metrics at the end of an epoch; a step therefore returns what its first local replica reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
 
 
 class OneGraphModel(keras.Model):
-    """A model whose `fit` runs `train_step` as one graph, on one replica; otherwise as Keras does."""
+    """A model whose `fit` and `evaluate` run a step as one graph."""
 
     def make_train_function(self, force: bool = False) -> None:
         """Sets the function of an iterator that `fit` calls for each step.
@@ -22,19 +25,28 @@ class OneGraphModel(keras.Model):
         Args:
             force: Whether to make a new one where there is one.
         """
-        several = self.distribute_strategy.num_replicas_in_sync > 1
-        if several or self.run_eagerly or self.jit_compile or self.steps_per_execution > 1:
+        if self.run_eagerly or self.steps_per_execution > 1:
             super().make_train_function(force)
-            return
-        if self.train_function is not None and not force:
-            return
+        elif force or self.train_function is None:
+            self.train_function = self._one_graph(self.train_step)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Sets the function of an iterator that `evaluate` calls for each batch.
+
+        Args:
+            force: Whether to make a new one where there is one.
+        """
+        if self.run_eagerly or self.steps_per_execution > 1:
+            super().make_test_function(force)
+        elif force or self.test_function is None:
+            self.test_function = self._one_graph(self.test_step)
+
+    def _one_graph(self, step: Callable[[object], dict[str, tf.Tensor]]) -> Callable[[Iterator], dict[str, tf.Tensor]]:
         strategy = self.distribute_strategy
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def step(batch: object) -> dict[str, tf.Tensor]:
-            return strategy.run(self.train_step, args=(batch,))
+        @tf.function(reduce_retracing=True, autograph=False, jit_compile=self.jit_compile)
+        def run(batch: object) -> dict[str, tf.Tensor]:
+            logs = strategy.run(step, args=(batch,))
+            return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
 
-        def next_step(iterator: Iterator) -> dict[str, tf.Tensor]:
-            return step(next(iterator))
-
-        self.train_function = next_step
+        return lambda iterator: run(next(iterator))

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.checkpoints import CorruptCheckpointError, load_latest
+from fairdarts_tf.distribution import distribute
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.model_state import write_state
 from fairdarts_tf.runs import Run
@@ -83,13 +84,13 @@ def fit_from(
     """
     epoch, done = divmod(step, steps_per_epoch)
     if done:
-        rest = steps_per_epoch - done
-        model.fit(batches_from(step), initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest, **options)
+        rest, batches = steps_per_epoch - done, distribute(batches_from(step), model.distribute_strategy)
+        model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest, **options)
         epoch += 1
         if model.stop_training:
             return
     if epoch < epochs:
-        batches = batches_from(epoch * steps_per_epoch)
+        batches = distribute(batches_from(epoch * steps_per_epoch), model.distribute_strategy)
         model.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, **options)
 
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.batch_statistics import synchronized_statistics
 from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.losses import zero_one_loss
@@ -74,6 +75,7 @@ class Search(OneGraphModel):
         zero_one: str = "l2",
         zero_one_weight: float = 10.0,
         penalties: Mapping[str, Penalty] | None = None,
+        sync_batch_norm: bool = False,
         jit_compile: bool = False,
         **kwargs: object,
     ) -> None:
@@ -86,6 +88,8 @@ class Search(OneGraphModel):
             zero_one_weight: Its weight beside the cross-entropy. Defaults to 10.
             penalties: What else the alphas descend, by name, under which it is reported without its weight. Defaults to
                 None: nothing.
+            sync_batch_norm: Whether BatchNorm uses the statistics of the whole batch, not of each replica's part.
+                Defaults to False.
             jit_compile: Whether XLA compiles the step. Defaults to False.
             kwargs: Of `keras.Model.compile`.
 
@@ -97,6 +101,7 @@ class Search(OneGraphModel):
         self.zero_one = zero_one_loss(zero_one)
         self.zero_one_weight = zero_one_weight
         self.penalties = dict(penalties or {})
+        self.sync_batch_norm = sync_batch_norm
         with self.distribute_strategy.scope():
             self._means |= {name: keras.metrics.Mean(name=name, dtype="float32") for name in self.penalties}
             weight_optimizer.build(self.supernet.network_weights)
@@ -235,7 +240,8 @@ class Search(OneGraphModel):
         # Only these variables are watched: the other half's gradients would be traced in vain.
         with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            logits = self.supernet(images, training=True, **self._disturbances(images, half))
+            with synchronized_statistics(self.sync_batch_norm):
+                logits = self.supernet(images, training=True, **self._disturbances(images, half))
             loss = tf.reduce_mean(_cross_entropy(labels, logits))
             if penalty is not None:
                 loss += tf.cast(penalty(), loss.dtype)

@@ -221,6 +221,7 @@ def build_search(
             zero_one=settings.zero_one,
             zero_one_weight=settings.zero_one_weight,
             penalties=_penalties(settings),
+            sync_batch_norm=settings.sync_batch_norm,
             jit_compile=settings.xla,
         )
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow as tf
 
 from fairdarts_tf import separable
+from fairdarts_tf.batch_statistics import Normalizations, Statistics, normalize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +37,6 @@ class Stage:
     pointwise: tf.Tensor
     gamma: tf.Tensor | None = None
     beta: tf.Tensor | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Statistics:
-    """Means and unbiased variances of a batch, (edges, filters), as BatchNorm's running ones need them."""
-
-    means: tf.Tensor
-    variances: tf.Tensor
 
 
 def separable_chain(
@@ -71,25 +64,25 @@ def separable_chain(
     def compute(images: tf.Tensor, *weights: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tuple[tf.Tensor, ...]]]:
         every = _join([tf.unstack(weight) for weight in weights], present)
         rows = [_Rows(*every[i : i + len(_FIELDS)]) for i in range(0, len(every), len(_FIELDS))]
-        normalizations: list[list[_Normalization]] = []
+        normalizations: list[Normalizations] = []
         for stage in rows:
             if not normalizations:
                 convolved = separable.convolve(images, stage.depthwise, stage.pointwise, stride)
             else:
                 convolved = [
-                    separable.convolve(tf.nn.relu(before.outputs), [depthwise], [pointwise])[0]
+                    separable.convolve(tf.nn.relu(before), [depthwise], [pointwise])[0]
                     for before, depthwise, pointwise in zip(
-                        normalizations[-1], stage.depthwise, stage.pointwise, strict=True
+                        normalizations[-1].outputs, stage.depthwise, stage.pointwise, strict=True
                     )
                 ]
-            normalizations.append(_normalize(convolved, stage.gamma, stage.beta, epsilon))
-            statistics.append(_statistics(normalizations[-1]))
+            normalizations.append(normalize(convolved, stage.gamma, stage.beta, epsilon))
+            statistics.append(normalizations[-1].statistics)
 
         def gradient(*upstreams: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
             of_weights: list[tf.Tensor | None] = []
             for index in reversed(range(len(rows))):
                 stage = rows[index]
-                of_convolved, *of_norm = _gradients(normalizations[index], upstreams)
+                of_convolved, *of_norm = normalizations[index].gradients(upstreams)
                 inputs = (
                     [images] * len(of_convolved) if index == 0 else _repeat(normalizations[index - 1], of_convolved)
                 )
@@ -110,7 +103,7 @@ def separable_chain(
                     ]
             return of_inputs[0], *_split(of_weights, present)[0]
 
-        return [normalization.outputs for normalization in normalizations[-1]], gradient
+        return normalizations[-1].outputs, gradient
 
     return compute(images, *weights), statistics
 
@@ -135,14 +128,14 @@ def normalized(
     @tf.custom_gradient
     def compute(*tensors: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tuple[tf.Tensor, ...]]]:
         rows = _join([tf.unstack(weight) for weight in tensors[: len(weights)]], present)
-        normalizations = _normalize(tensors[len(weights) :], *rows, epsilon)
-        statistics.append(_statistics(normalizations))
+        normalizations = normalize(tensors[len(weights) :], *rows, epsilon)
+        statistics.append(normalizations.statistics)
 
         def gradient(*upstreams: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            of_inputs, *of_norm = _gradients(normalizations, upstreams)
+            of_inputs, *of_norm = normalizations.gradients(upstreams)
             return *_split([tf.stack(rows) for rows in of_norm], present)[0], *of_inputs
 
-        return [normalization.outputs for normalization in normalizations], gradient
+        return normalizations.outputs, gradient
 
     return compute(*weights, *inputs), statistics[0]
 
@@ -176,78 +169,13 @@ class _Rows:
     beta: list[tf.Tensor] | None
 
 
-class _Normalization:
-    """BatchNorm of one tensor, with what its gradient and its repetition need."""
-
-    def __init__(
-        self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float, empty: tf.Tensor, bias: tf.Tensor
-    ) -> None:
-        self._bias = bias
-        self._options = {"scale": gamma, "epsilon": epsilon}
-        self._beta = beta
-        self._inputs = inputs
-        self._forward = tf.raw_ops.FusedBatchNormV3(
-            x=inputs, offset=beta, mean=empty, variance=empty, is_training=True, **self._options
-        )
-        self.outputs = self._forward.y
-        self.mean = self._forward.batch_mean
-        self.variance = self._forward.batch_variance
-
-    def repeat(self) -> tf.Tensor:
-        """Returns the outputs, computed again from the known mean and variance."""
-        # What else devices keep of the variance differs: a CPU the biased one, a GPU one over the deviation.
-        biased = self.variance * self._bias
-        return tf.raw_ops.FusedBatchNormV3(
-            x=self._inputs, offset=self._beta, mean=self.mean, variance=biased, is_training=False, **self._options
-        ).y
-
-    def gradients(self, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the gradients in the inputs, gamma and beta."""
-        backward = tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=upstream,
-            x=self._inputs,
-            reserve_space_1=self._forward.reserve_space_1,
-            reserve_space_2=self._forward.reserve_space_2,
-            reserve_space_3=self._forward.reserve_space_3,
-            is_training=True,
-            **self._options,
-        )
-        return backward.x_backprop, backward.scale_backprop, backward.offset_backprop
-
-
-def _normalize(
-    inputs: Sequence[tf.Tensor], gamma: Sequence[tf.Tensor] | None, beta: Sequence[tf.Tensor] | None, epsilon: float
-) -> list[_Normalization]:
-    """Normalises tensors of one shape; what is the same for all is computed once."""
-    shape = inputs[0].shape
-    count = shape[:-1].num_elements() or tf.cast(tf.size(inputs[0]) // shape[-1], tf.float32)
-    shared = epsilon, tf.zeros([0]), (count - 1) / count
-    gamma = gamma or [tf.ones([shape[-1]])] * len(inputs)
-    beta = beta or [tf.zeros([shape[-1]])] * len(inputs)
-    return [_Normalization(*row, *shared) for row in zip(inputs, gamma, beta, strict=True)]
-
-
-def _gradients(
-    normalizations: Sequence[_Normalization], upstreams: Sequence[tf.Tensor]
-) -> tuple[tuple[tf.Tensor, ...], ...]:
-    """Returns the gradients in the inputs of all, in gamma and in beta."""
-    pairs = zip(normalizations, upstreams, strict=True)
-    return tuple(zip(*[normalization.gradients(upstream) for normalization, upstream in pairs], strict=True))
-
-
-def _repeat(normalizations: Sequence[_Normalization], upstreams: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+def _repeat(normalizations: Normalizations, upstreams: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Returns ReLU of the outputs, each computed again once the gradient that needs it is there."""
     outputs = []
-    for normalization, upstream in zip(normalizations, upstreams, strict=True):
+    for edge, upstream in enumerate(upstreams):
         with tf.control_dependencies([upstream]):
-            outputs.append(tf.nn.relu(normalization.repeat()))
+            outputs.append(tf.nn.relu(normalizations.repeat(edge)))
     return outputs
-
-
-def _statistics(normalizations: Sequence[_Normalization]) -> Statistics:
-    return Statistics(
-        tf.stack([one.mean for one in normalizations]), tf.stack([one.variance for one in normalizations])
-    )
 
 
 def _split(values: Sequence[object], present: Sequence[bool] | None = None) -> tuple[list[object], list[bool]]:

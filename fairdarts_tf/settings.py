@@ -86,6 +86,8 @@ class SearchSettings:
             slower: measure.
         seed: Chooses initial weights, halves, data order and augmentation.
         strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
+        sync_batch_norm: Whether BatchNorm uses the mean and variance of the whole batch, so
+            that several devices compute what one would; otherwise each uses those of its own part of the batch.
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
         on_nan: What happens where a loss or a gradient is NaN or infinite: ``stop``, or ``retry`` from the last
             checkpoint with half the learning rates, ten times at most. The step's batch is saved first.
@@ -154,6 +156,7 @@ class SearchSettings:
     xla: bool = False
     seed: int = 0
     strategy: str = "auto"
+    sync_batch_norm: bool = False
     checkpoint_steps: int = 0
     on_nan: str = "stop"
 

@@ -116,6 +116,24 @@ def test_evaluation_keeps_order_and_remainder():
     assert len(evaluation_batches(DATA, None, **SETTINGS)) == 13
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "least", "sizes"),
+    [(4, 3, [4] * 6 + [3]), (24, 3, [24, 3]), (24, 4, [14, 13]), (10, 8, [10, 9, 8]), (40, 27, [27])],
+)
+def test_no_replica_is_left_without_an_image(batch_size: int, least: int, sizes: list[int]):
+    batches = evaluation_batches(DATA, SEARCH, least=least, **SETTINGS | {"batch_size": batch_size})
+    arrays = _take(batches, 100)
+    assert [len(labels) for labels in arrays[1::2]] == sizes
+    assert np.array_equal(np.concatenate(arrays[1::2]), SEARCH)
+    assert len(batches) == len(sizes)
+
+
+@pytest.mark.parametrize(("batch_size", "least"), [(40, 28), (24, 14)])
+def test_too_few_images_for_the_replicas(batch_size: int, least: int):
+    with pytest.raises(DataError, match=f"27 images.*{least} replicas.*--validation_portion"):
+        evaluation_batches(DATA, SEARCH, least=least, **SETTINGS | {"batch_size": batch_size})
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
 def test_other_types(dtype: str):
     spec = train_batches(DATA, TRAIN, seed=0, dtype=dtype, **SETTINGS).element_spec
@@ -145,14 +163,15 @@ REPLICAS = """
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from fairdarts_tf.distribution import distribute
 from tests.test_data_pipeline import DATA, SEARCH, SETTINGS, _bilevel, _take, evaluation_batches
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for batches, count in ((_bilevel(first_step=3), 9), (evaluation_batches(DATA, SEARCH, **SETTINGS), 7)):
-    distributed = iter(strategy.experimental_distribute_dataset(batches))
+    distributed = iter(distribute(batches, strategy))
     for number in range(count):
         parts = [strategy.experimental_local_results(part) for part in tf.nest.flatten(next(distributed))]
         for part, whole in zip(parts, _take(batches, 1, skip=number), strict=True):
-            assert len(part) == 2 and len(part[0]) == (len(whole) + 1) // 2, [p.shape for p in part]
+            assert len(part) == 2 and len(part[0]) == len(whole) // 2, [p.shape for p in part]
             assert np.array_equal(np.concatenate(part), whole)
 """
 

@@ -1,4 +1,4 @@
-"""Two replicas, each step called through the strategy, against one device; and batches that cannot be shared.
+"""Two replicas whose BatchNorm is not synchronised, against one device; and batches that cannot be shared.
 
 Batches are made of two equal halves, so that each replica's BatchNorm sees the statistics of the whole batch. Only the
 running variance then differs, by the known factor between the unbiased variances of n and of 2 n values.
@@ -6,14 +6,12 @@ running variance then differs, by the known factor between the unbiased variance
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from logical_devices import Arrays, run_program, save, set_logical_devices
 
 from fairdarts_tf import devices
 from fairdarts_tf.errors import ConfigurationError
@@ -22,7 +20,6 @@ from fairdarts_tf.search import Search
 from fairdarts_tf.search_run import build_search
 from fairdarts_tf.settings import SearchSettings
 
-PROJECT = Path(__file__).resolve().parents[1]
 SHAPE, CLASSES, BATCH, STEPS = (8, 8, 1), 10, 8, 4
 CLIP = 0.05
 SETTINGS = SearchSettings(
@@ -35,7 +32,6 @@ SETTINGS = SearchSettings(
     gradient_clip=CLIP,
     learning_rate=0.05,
 )
-Arrays = dict[str, np.ndarray]
 
 
 def batches() -> tf.data.Dataset:
@@ -49,16 +45,11 @@ def batches() -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((half(), half()))
 
 
-def run_steps(strategy: tf.distribute.Strategy, by_fit: bool) -> Arrays:
+def run_steps(strategy: tf.distribute.Strategy) -> Arrays:
     """Returns the state after all steps, and the metrics."""
     search, _ = build_search(SETTINGS, SHAPE, CLASSES, strategy)
-    if by_fit:
-        logs = search.fit(batches(), verbose=0, shuffle=False).history
-        return state(search) | {f"log/{name}": np.array(values[0]) for name, values in logs.items()}
-    step = tf.function(lambda pair: strategy.run(search.train_step, args=(pair,)))
-    for pair in strategy.experimental_distribute_dataset(batches()):
-        step(pair)
-    return state(search) | {f"log/{metric.name}": np.array(metric.result()) for metric in search.metrics}
+    logs = search.fit(batches(), verbose=0, shuffle=False).history
+    return state(search) | {f"log/{name}": np.array(values[0]) for name, values in logs.items()}
 
 
 def state(search: Search) -> Arrays:
@@ -87,51 +78,37 @@ def counts_and_norm() -> Arrays:
 
 
 def main(output: str) -> None:
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    set_logical_devices(2)
     one, two = (devices.strategy(name, BATCH) for name in ("none", "mirrored"))
     assert two.num_replicas_in_sync == 2
-    found = {"fit on one": run_steps(one, True), "fit": run_steps(two, True), "run": run_steps(two, False)}
-    arrays = {f"{way}|{name}": value for way, values in found.items() for name, value in values.items()}
-    np.savez(output, **arrays, **{f"facts|{name}": value for name, value in counts_and_norm().items()})
+    save(output, {"one": run_steps(one), "two": run_steps(two), "facts": counts_and_norm()})
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Arrays]:
-    """Runs this file as a program: logical devices must be set before TensorFlow starts."""
-    output = tmp_path_factory.mktemp("replicas") / "found.npz"
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run([sys.executable, __file__, str(output)], env=environment, check=True)
-    ways: dict[str, Arrays] = {}
-    with np.load(output) as arrays:
-        for name in arrays.files:
-            way, name_in_way = name.split("|")
-            ways.setdefault(way, {})[name_in_way] = arrays[name]
-    return ways
+    return run_program(__file__, tmp_path_factory.mktemp("replicas"))
 
 
 def test_clipping_and_the_zero_one_loss_act(found: dict[str, Arrays]):
     assert found["facts"]["norm"] > 2 * CLIP
-    assert found["fit on one"]["log/zero_one"] < -1e-3
+    assert found["one"]["log/zero_one"] < -1e-3
 
 
-@pytest.mark.parametrize("way", ["fit", "run"])
-def test_state_and_logs_are_those_of_one_device(found: dict[str, Arrays], way: str):
-    expected = found["fit on one"]
+def test_state_and_logs_are_those_of_one_device(found: dict[str, Arrays]):
+    expected = found["one"]
     names = [name for name in expected if "moving_variance" not in name]
     assert sum("moving_mean" in name for name in names) > 3
     assert sum("alphas" in name for name in names) >= 2
     assert {name for name in names if name.startswith("log/")} == {
         f"log/{half}_{value}" for half in ("train", "search") for value in ("loss", "accuracy")
     } | {"log/zero_one"}
-    assert set(found[way]) == set(expected)
+    assert set(found["two"]) == set(expected)
     for name in names:
-        np.testing.assert_allclose(found[way][name], expected[name], rtol=0, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(found["two"][name], expected[name], rtol=0, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("way", ["fit", "run"])
-def test_running_variances_differ_by_their_known_factor(found: dict[str, Arrays], way: str):
-    expected = found["fit on one"]
+def test_running_variances_differ_by_their_known_factor(found: dict[str, Arrays]):
+    expected = found["one"]
     names = [name for name in expected if name.endswith("moving_variance")]
     assert len(names) > 3
     for name in names:
@@ -140,7 +117,7 @@ def test_running_variances_differ_by_their_known_factor(found: dict[str, Arrays]
         # A step has two forward passes in training mode, one on each half.
         start = MOMENTUM ** (2 * STEPS)
         np.testing.assert_allclose(
-            found[way][name] - start, (expected[name] - start) * factor, rtol=1e-5, atol=1e-5, err_msg=name
+            found["two"][name] - start, (expected[name] - start) * factor, rtol=1e-5, atol=1e-5, err_msg=name
         )
 
 

@@ -46,7 +46,7 @@ _SUBJECTS = {
         "eigenvalue_images",
     ),
     "derivation": ("threshold", "method", "max_skips", "average_last"),
-    "run": ("precision", "xla", "seed", "strategy", "checkpoint_steps", "on_nan"),
+    "run": ("precision", "xla", "seed", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"),
 }
 
 flags.DEFINE_string(

@@ -123,6 +123,7 @@ def evaluation_batches(
     mean: np.ndarray,
     std: np.ndarray,
     dtype: str = "float32",
+    least: int = 1,
 ) -> tf.data.Dataset:
     """Makes batches of unaltered images, once, in the order of the indices; the last may be smaller.
 
@@ -133,9 +134,14 @@ def evaluation_batches(
         mean: ``(C,)``, in units of 0 to 1.
         std: ``(C,)``, in units of 0 to 1.
         dtype: Type of the images.
+        least: The last batch takes images of the one before it where it would have fewer than this: each of several
+            replicas must have one.
 
     Returns:
         Images ``(B, H, W, C)`` and labels ``(B,)``, int32.
+
+    Raises:
+        DataError: When there are too few images for that.
     """
     indices = np.arange(len(data)) if indices is None else indices
     fetch = _fetcher(data)
@@ -144,7 +150,20 @@ def evaluation_batches(
         images, labels = fetch(order)
         return tf.cast(normalize(images, mean, std), dtype), labels
 
-    return _run(tf.data.Dataset.from_tensor_slices(_index_tensor(indices)).batch(batch_size), prepare)
+    count = len(indices)
+    rest = count % batch_size
+    if not 0 < rest < least:
+        return _run(tf.data.Dataset.from_tensor_slices(_index_tensor(indices)).batch(batch_size), prepare)
+    # The last two batches share their images evenly.
+    whole, size = max(0, count // batch_size - 1) * batch_size, min(count, batch_size + rest) // 2
+    if size < least:
+        raise DataError(
+            f"{count} images, in batches of {batch_size}, are too few for {least} replicas. Use fewer devices, or hold "
+            "back more images with --validation_portion."
+        )
+    ordered = tf.data.Dataset.from_tensor_slices(_index_tensor(indices))
+    last = ordered.skip(whole).batch(-(-(count - whole) // 2))
+    return _run(ordered.take(whole).batch(batch_size).concatenate(last), prepare)
 
 
 def _preparer(

@@ -18,6 +18,7 @@ from types import ModuleType
 
 import tensorflow as tf
 
+from fairdarts_tf.batch_statistics import are_synchronized
 from fairdarts_tf.second_derivatives import second_derivatives_wanted
 
 SWITCH = "FAIRDARTS_TF_KERNELS"
@@ -51,7 +52,7 @@ def library() -> ModuleType | None:
 
 def usable(dtype: tf.DType) -> bool:
     """Returns whether tensors of a dtype can be computed by the kernels, here and now."""
-    if dtype != tf.float32 or _portable.get() or second_derivatives_wanted():
+    if dtype != tf.float32 or _portable.get() or second_derivatives_wanted() or are_synchronized():
         return False
     return library() is not None
 

@@ -50,12 +50,24 @@ class TrainingData:
             first_step=step,
         )
 
-    def validation_batches(self) -> tf.data.Dataset | None:
-        """Returns the images that are held back, once and unaltered, or None where none are."""
+    def validation_batches(self, replicas: int = 1) -> tf.data.Dataset | None:
+        """Returns the images that are held back, once and unaltered, or None where none are.
+
+        Args:
+            replicas: Among which each batch is divided. Defaults to 1.
+
+        Raises:
+            DataError: When there are too few images to divide.
+        """
         if not len(self._held_back):
             return None
         return pipeline.evaluation_batches(
-            self._images, self._held_back, batch_size=VALIDATION_BATCH, mean=self.mean, std=self.std
+            self._images,
+            self._held_back,
+            batch_size=max(VALIDATION_BATCH, 2 * replicas),
+            mean=self.mean,
+            std=self.std,
+            least=replicas,
         )
 
     def describe(self) -> str:

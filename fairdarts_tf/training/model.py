@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.batch_statistics import synchronized_statistics
 from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.found_network import network_variables
 from fairdarts_tf.kernels.library import portable_graph
@@ -49,6 +50,7 @@ class Training(OneGraphModel):
         auxiliary_weight: float = 0.4,
         label_smoothing: float = 0.0,
         average_decay: float = 0.0,
+        sync_batch_norm: bool = False,
         jit_compile: bool = False,
         **kwargs: object,
     ) -> None:
@@ -59,12 +61,15 @@ class Training(OneGraphModel):
             auxiliary_weight: Weight of the auxiliary head's loss, if the network has that head. Defaults to 0.4.
             label_smoothing: The share of the target that is spread evenly over all classes. Defaults to 0.
             average_decay: Decay of the moving average of the weights. Defaults to 0: none is kept.
+            sync_batch_norm: Whether BatchNorm uses the statistics of the whole batch, not of each replica's part.
+                Defaults to False.
             jit_compile: Whether XLA compiles the step. Defaults to False.
             kwargs: Of `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.auxiliary_weight = auxiliary_weight
         self.label_smoothing = label_smoothing
+        self.sync_batch_norm = sync_batch_norm
         with self.distribute_strategy.scope():
             optimizer.build(self.network.trainable_variables)
             self.average = WeightAverage(network_variables(self.network), average_decay) if average_decay else None
@@ -140,7 +145,8 @@ class Training(OneGraphModel):
         return {name: np.array(variable.numpy()) for name, variable in kept.items()}
 
     def _outputs(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        outputs = self.network(images, training=True)
+        with synchronized_statistics(self.sync_batch_norm):
+            outputs = self.network(images, training=True)
         return outputs if isinstance(outputs, tuple) else (outputs, None)
 
     def _cross_entropy(self, labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from fairdarts_tf import devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal
 from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.distribution import distribute
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotypes import Genotype
@@ -102,7 +103,7 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
             epochs=settings.epochs,
             on_nan=settings.on_nan,
             on_retry=bar.go_back,
-            validation_data=batches.validation_batches(),
+            **_validation(batches, strategy),
             callbacks=[*_schedules(settings, training, recorder), signals, recorder, bar],
             verbose=0,
             shuffle=False,
@@ -177,9 +178,18 @@ def build_training(
             auxiliary_weight=settings.auxiliary_weight,
             label_smoothing=settings.label_smoothing,
             average_decay=settings.average_decay,
+            sync_batch_norm=settings.sync_batch_norm,
             jit_compile=settings.xla,
         )
     return training
+
+
+def _validation(batches: TrainingData, strategy: tf.distribute.Strategy) -> dict[str, object]:
+    """Returns what `fit` is told of the images that are held back."""
+    held_back = batches.validation_batches(strategy.num_replicas_in_sync)
+    if held_back is None or strategy.num_replicas_in_sync == 1:
+        return {"validation_data": held_back}
+    return {"validation_data": distribute(held_back, strategy), "validation_steps": int(held_back.cardinality())}
 
 
 def _schedules(settings: TrainSettings, training: Training, recorder: TrainRecorder) -> list[keras.callbacks.Callback]:
