@@ -27,9 +27,9 @@ MAX_CLEAR_DISAGREEMENT = {"dynamic": 0.02, "int8": 0.05}
 
 MAX_RELATIVE_ERROR = {"float16": 0.02, "dynamic": 0.15, "int8": 0.15}
 """The largest `Verification.relative_error`. Files of 16 short trainings (3 to 8 cells, digits and CIFAR-10) had at
-most 0.002, 0.04 and 0.04; with one tensor of weights or the calibration spoilt, 8-bit files had 0.16 to 5. Unlike the
-largest difference, which one image on the border of two classes decides, it tells good from bad however sure a network
-is."""
+most 0.002, 0.04 and 0.04; with one tensor of weights or the calibration spoilt, 8-bit files had 0.16 to 5, if their
+probabilities differed from image to image by clearly more than the 1/256 that 8 bits can tell. Unlike the largest
+difference, which one image on the border of two classes decides, it tells good from bad however sure a network is."""
 
 ROUNDING = {"int8": 0.5 / 256}
 """By how much probabilities may differ, root mean square, since they are stored in 8 bits."""
