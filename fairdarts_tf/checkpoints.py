@@ -71,6 +71,11 @@ def list_checkpoints(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
 
 
+def step_of(path: Path) -> int:
+    """Returns the step that a checkpoint's name says."""
+    return int(_NAME.fullmatch(path.name)[1])
+
+
 def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     """Reads a checkpoint, checking every byte.
 
@@ -93,8 +98,12 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def load_latest(directory: Path) -> tuple[dict[str, np.ndarray] | None, list[RunError]]:
+def load_latest(directory: Path, before: int | None = None) -> tuple[dict[str, np.ndarray] | None, list[RunError]]:
     """Reads the newest checkpoint that is whole.
+
+    Args:
+        directory: The run's directory of checkpoints.
+        before: Only those of fewer steps count. Defaults to None: all.
 
     Returns:
         Its arrays, or None where there is no checkpoint at all, and the errors of newer ones that were passed over.
@@ -104,6 +113,8 @@ def load_latest(directory: Path) -> tuple[dict[str, np.ndarray] | None, list[Run
     """
     errors: list[RunError] = []
     for path in reversed(list_checkpoints(directory)):
+        if before is not None and step_of(path) >= before:
+            continue
         try:
             return load_checkpoint(path), errors
         except RunError as error:

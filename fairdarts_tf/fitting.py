@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.checkpoints import list_checkpoints, step_of
 from fairdarts_tf.errors import NotFiniteError
 from fairdarts_tf.failed_step import FailedStepError, save_failed_step
 from fairdarts_tf.finite_check import FiniteCheck
@@ -45,7 +45,8 @@ def fit_run(
     """Runs `fit` from where the recorder stands to the end.
 
     A step whose loss or gradient is NaN or infinite ends the run, or sends it back to its last checkpoint with half the
-    learning rates. What the step computed with is written to the run's directory before.
+    learning rates, and to the one before it where that is of no use. What the step computed with is written to the
+    run's directory before.
 
     Args:
         recorder: Of the run; also among the callbacks in the options.
@@ -71,16 +72,12 @@ def fit_run(
             said = _keep(recorder, model, batches_from, failed)
             if on_nan == "stop":
                 raise NotFiniteError(f"{said} {_ADVICE}") from None
-            if len(recorder.retries) == MOST_RETRIES:
-                raise NotFiniteError(
-                    f"{said} The learning rates were halved {MOST_RETRIES} times before, so they are not the reason. "
-                    "Look at the batch: broken images, or a --weight_decay or --zero_one_weight that is too large."
-                ) from None
-            recorder.go_back(restore(recorder.run, model, recorder.steps_per_epoch), failed)
+            before = _step_to_go_back_before(recorder, failed, said)
+            recorder.go_back(restore(recorder.run, model, recorder.steps_per_epoch, before), failed)
             on_retry(recorder.step)
             print(
                 f"warning: {said} Going on from step {recorder.step} with half the learning rates, now "
-                f"{recorder.rate_factor:g} of the settings'.",
+                f"1/{2 ** len(recorder.retries)} of the settings'.",
                 file=sys.stderr,
             )
         else:
@@ -88,9 +85,35 @@ def fit_run(
 
 
 _ADVICE = (
-    "The checkpoint before it is whole. To go on from there with half the learning rates, give the same command with "
+    "What was saved before it is whole. To go on from there with half the learning rates, give the same command with "
     "--on_nan=retry; or begin anew with a lower --learning_rate, or a --gradient_clip."
 )
+
+_NO_HELP = (
+    "Look at the batch: broken images, or a --weight_decay or --zero_one_weight that is too large. If the loss grew "
+    "for long before, begin anew with a lower --learning_rate, or a --gradient_clip."
+)
+
+
+def _step_to_go_back_before(recorder: Recorder, failed: FailedStepError, said: str) -> int | None:
+    """Returns None where the newest checkpoint will do, or its step, where it will not and there is one before it.
+
+    It will not where its very next step has failed twice: what a step computes does not depend on its own rate.
+
+    Raises:
+        NotFiniteError: When no retry is left, or would be of use.
+    """
+    if len(recorder.retries) >= MOST_RETRIES:
+        said += f" Halving the learning rates {MOST_RETRIES} times did not help."
+        raise NotFiniteError(f"{said} {_NO_HELP}") from None
+    last = recorder.retries[-1] if recorder.retries else {}
+    hopeless = last.get("failed_step") == failed.step and last.get("went_back_to") == failed.step - 1
+    if not hopeless:
+        return None
+    if not any(step_of(path) < failed.step - 1 for path in list_checkpoints(recorder.run.checkpoints)):
+        said += " It follows on the first checkpoint, whatever the learning rates."
+        raise NotFiniteError(f"{said} {_NO_HELP}") from None
+    return failed.step - 1
 
 
 def _keep(

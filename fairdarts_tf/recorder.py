@@ -11,7 +11,7 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from fairdarts_tf.checkpoints import save_checkpoint
+from fairdarts_tf.checkpoints import list_checkpoints, save_checkpoint, step_of
 from fairdarts_tf.failed_step import FailedStepError
 from fairdarts_tf.files import write_text_atomically
 from fairdarts_tf.history import Row, rows_as_csv
@@ -71,6 +71,7 @@ class Recorder(keras.callbacks.Callback):
         self.interrupted = interrupted
         self.on_epoch: list[Callable[[Row, Recorder], None]] = []
         self._began = 0.0
+        self.retries: list[Row] = [dict(row) for row in progress.retries]
         self._stand_at(progress)
 
     @property
@@ -143,7 +144,7 @@ class Recorder(keras.callbacks.Callback):
     def go_back(self, progress: Progress, failed: FailedStepError) -> None:
         """Goes on from a checkpoint, to which the model is set already, with half the learning rates.
 
-        That is saved at once, so that it outlives a stop.
+        That is saved at once, so that it outlives a stop; checkpoints of later steps are removed.
 
         Args:
             progress: What the checkpoint says.
@@ -158,10 +159,12 @@ class Recorder(keras.callbacks.Callback):
         self.retries.append(row | {"rate_factor": self.rate_factor / 2})
         self.model.finite_check.reset()
         self.save(self._seconds_before)
+        for path in list_checkpoints(self.run.checkpoints):
+            if step_of(path) > self.step:
+                path.unlink(missing_ok=True)
 
     def _stand_at(self, progress: Progress) -> None:
         self.step = progress.step
-        self.retries: list[Row] = [dict(row) for row in progress.retries]
         self._resumed_metrics = progress.metrics
         self._seconds_before = progress.seconds
 

@@ -37,15 +37,21 @@ class Progress:
     retries: tuple[Mapping[str, object], ...] = ()
 
 
-def restore(run: Run, model: keras.Model, steps_per_epoch: int) -> Progress:
+def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | None = None) -> Progress:
     """Sets a model to the newest checkpoint of its run, if there is one.
 
     One that is damaged is named, renamed and passed over.
 
+    Args:
+        run: Whose checkpoints.
+        model: To be set.
+        steps_per_epoch: Steps of an epoch.
+        before: Only checkpoints of fewer steps count. Defaults to None: all.
+
     Raises:
         RunError: When there are checkpoints and none is whole, or it does not fit the model.
     """
-    arrays, passed_over = load_latest(run.checkpoints)
+    arrays, passed_over = load_latest(run.checkpoints, before)
     for error in passed_over:
         print(f"warning: {error} Going on from the one before it.{_set_aside(error)}", file=sys.stderr)
     if arrays is None:

@@ -92,7 +92,7 @@ def test_a_retry_halves_both_rates_and_outlives_a_crash(tmp_path, monkeypatch, c
     result = run_search(settings, tmp_path / "run")
     error = capsys.readouterr().err
     assert "step 3 (epoch 2): NaN or infinity in the gradient in the weights" in error
-    assert "from step 2 with half the learning rates, now 0.5 of" in error
+    assert "from step 2 with half the learning rates, now 1/2 of" in error
     assert [row["learning_rate"] for row in result.history.rows] == [0.005, 0.0015]
     assert result.search.learning_rates() == {
         "weights": pytest.approx(0.0015),
@@ -123,14 +123,25 @@ def test_a_retry_halves_both_rates_and_outlives_a_crash(tmp_path, monkeypatch, c
     assert rows(tmp_path / "crashed" / "retries.csv") == rows(tmp_path / "run" / "retries.csv")
 
 
-def test_retries_end(tmp_path, monkeypatch):
-    """What no rate mends, from the first step on, when there is no epoch to go back to."""
-    monkeypatch.setattr(pipeline, "bilevel_batches", with_nan(pipeline.bilevel_batches, 1))
-    monkeypatch.setattr(fitting, "MOST_RETRIES", 2)
-    with pytest.raises(NotFiniteError, match="halved 2 times before"):
-        run_search(tiny_settings(on_nan="retry"), tmp_path)
-    assert [row["rate_factor"] for row in rows(tmp_path / "retries.csv")] == ["0.5", "0.25"]
-    assert [row["went_back_to"] for row in rows(tmp_path / "retries.csv")] == ["0", "0"]
+@pytest.mark.parametrize(
+    ("step", "checkpoint_steps", "went_back_to", "message"),
+    [
+        # The step after the first checkpoint, which is the model as it was built: seen at the second time.
+        (1, 0, ["0"], "whatever the learning rates"),
+        (2, 0, ["0", "0", "0"], "3 times did not help"),
+        # The step after the second checkpoint: at the second time it goes back to the first.
+        (2, 1, ["1", "0", "1"], "3 times did not help"),
+    ],
+)
+def test_retries_end(tmp_path, monkeypatch, step, checkpoint_steps, went_back_to, message):
+    """What no rate mends."""
+    monkeypatch.setattr(pipeline, "bilevel_batches", with_nan(pipeline.bilevel_batches, step))
+    monkeypatch.setattr(fitting, "MOST_RETRIES", 3)
+    with pytest.raises(NotFiniteError, match=message):
+        run_search(tiny_settings(on_nan="retry", checkpoint_steps=checkpoint_steps), tmp_path)
+    assert [row["went_back_to"] for row in rows(tmp_path / "retries.csv")] == went_back_to
+    factors = [float(row["rate_factor"]) for row in rows(tmp_path / "retries.csv")]
+    assert factors == [0.5, 0.25, 0.125][: len(went_back_to)]
 
 
 SHAPE, CLASSES = (8, 8, 1), 10
