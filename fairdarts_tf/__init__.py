@@ -22,6 +22,7 @@ _HOMES = {
     "Genotype": "fairdarts_tf.genotypes",
     "MixedOp": "fairdarts_tf.mixed_op",
     "Search": "fairdarts_tf.search",
+    "RandomSearchSettings": "fairdarts_tf.random_search.settings",
     "SearchResult": "fairdarts_tf.search_run",
     "SearchSettings": "fairdarts_tf.settings",
     "TrainResult": "fairdarts_tf.training.run",
@@ -32,6 +33,7 @@ _HOMES = {
     "load_found_network": "fairdarts_tf.found_network",
     "network_cost": "fairdarts_tf.costs",
     "open_model": "fairdarts_tf.runtimes",
+    "run_random_search": "fairdarts_tf.random_search.run",
     "run_search": "fairdarts_tf.search_run",
     "run_training": "fairdarts_tf.training.run",
 }
