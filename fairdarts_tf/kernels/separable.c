@@ -78,7 +78,8 @@ static void of_output_row(const float *upstream, const float *output, const floa
     }
 }
 
-/* Adds one image's gradients of an edge: in the padded image that its convolution read, and in its kernels. */
+/* Adds one image's gradients in an edge's kernels, and writes what the gradient in the image is made of: a padded image
+   between the convolutions, or, where the stride leaves pixels out, the gradient itself. */
 static void of_edge(const Separable *shape, Sizes sizes, const Work *work, const float *upstream, const float *output,
                     const float *coefficients, bool of_kernels) {
     int wide = sizes.channels, side = shape->side;
@@ -101,48 +102,60 @@ static void of_edge(const Separable *shape, Sizes sizes, const Work *work, const
                  sizes.filters, true);
         depthwise_row_of_kernel(read, tap_row, tap, pixel, row, side, shape->out_width, wide, work->of_kernel);
     }
-    if (shape->stride > 1) return;
-    for (int y = 0; y < shape->height; y++)
-        depthwise_row(work->of_between + y * between_row, shape->dilation * between_row, tap, wide, work->flipped, side,
-                      shape->width, wide,
-                      work->of_activated + (y + sizes.margin) * sizes.row + (long)sizes.margin * wide, true);
 }
 
-/* Writes the gradient before ReLU, and adds those in the rows of the BatchNorm before it: 0, factor and offset. */
-static void before_relu(const Separable *shape, Sizes sizes, const float *of_activated, const float *activated,
-                        const float *image, const float *rows, float *result, double *of_rows) {
+/* An image's input and where its gradient goes. */
+typedef struct {
+    const float *image, *rows;
+    float *of_image;
+    double *of_rows;
+} Target;
+
+/* Writes a row of the gradient before ReLU, and adds those in the rows of the BatchNorm before it. */
+static void before_relu(const Separable *shape, const float *gradient, const float *positive, int y, int wide,
+                        Target target) {
     int channels = shape->channels;
-    for (int y = 0; y < shape->height; y++) {
-        long at = (y + sizes.margin) * sizes.row + (long)sizes.margin * sizes.channels;
-        const float *gradient = of_activated + at, *positive = activated + at;
-        const float *input = image + (long)y * shape->width * channels;
-        float *to = result + (long)y * shape->width * channels;
-        int c = 0;
-        for (; c + LANES <= channels; c += LANES) {
-            vector sum = {0}, products = {0}, mean = rows ? load(rows + c) : sum;
-            for (int x = 0; x < shape->width; x++) {
-                long here = (long)x * sizes.channels + c;
-                vector value = where_positive(load(positive + here), load(gradient + here));
-                store(to + (long)x * channels + c, value);
-                if (!rows) continue;
-                sum += value;
-                products += value * (load(input + (long)x * channels + c) - mean);
-            }
+    long at = (long)y * shape->width * channels;
+    const float *input = target.image + at, *rows = target.rows;
+    float *to = target.of_image + at;
+    int c = 0;
+    for (; c + LANES <= channels; c += LANES) {
+        vector sum = {0}, products = {0}, mean = rows ? load(rows + c) : sum;
+        for (int x = 0; x < shape->width; x++) {
+            long here = (long)x * wide + c;
+            vector value = where_positive(load(positive + here), load(gradient + here));
+            store(to + (long)x * channels + c, value);
             if (!rows) continue;
-            for (int lane = 0; lane < LANES; lane++) {
-                of_rows[FACTOR * channels + c + lane] += products[lane];
-                of_rows[OFFSET * channels + c + lane] += sum[lane];
-            }
+            sum += value;
+            products += value * (load(input + (long)x * channels + c) - mean);
         }
-        for (; c < channels; c++)
-            for (int x = 0; x < shape->width; x++) {
-                long here = (long)x * sizes.channels + c;
-                float value = positive[here] > 0.0f ? gradient[here] : 0.0f;
-                to[(long)x * channels + c] = value;
-                if (!rows) continue;
-                of_rows[FACTOR * channels + c] += value * (input[(long)x * channels + c] - rows[c]);
-                of_rows[OFFSET * channels + c] += value;
-            }
+        if (!rows) continue;
+        for (int lane = 0; lane < LANES; lane++) {
+            target.of_rows[FACTOR * channels + c + lane] += products[lane];
+            target.of_rows[OFFSET * channels + c + lane] += sum[lane];
+        }
+    }
+    for (; c < channels; c++)
+        for (int x = 0; x < shape->width; x++) {
+            long here = (long)x * wide + c;
+            float value = positive[here] > 0.0f ? gradient[here] : 0.0f;
+            to[(long)x * channels + c] = value;
+            if (!rows) continue;
+            target.of_rows[FACTOR * channels + c] += value * (input[(long)x * channels + c] - rows[c]);
+            target.of_rows[OFFSET * channels + c] += value;
+        }
+}
+
+/* Adds an edge's gradient in an image to that of the edges before, and, after the last, writes it row by row. */
+static void of_image_rows(const Separable *shape, Sizes sizes, const Work *work, bool first, const Target *target) {
+    int wide = sizes.channels;
+    long between_row = (long)(shape->out_width + 2 * sizes.margin) * wide, tap = (long)shape->dilation * wide;
+    for (int y = 0; y < shape->height; y++) {
+        long at = (y + sizes.margin) * sizes.row + (long)sizes.margin * wide;
+        if (shape->stride == 1)
+            depthwise_row(work->of_between + y * between_row, shape->dilation * between_row, tap, wide, work->flipped,
+                          shape->side, shape->width, wide, work->of_activated + at, !first);
+        if (target) before_relu(shape, work->of_activated + at, work->activated + at, y, wide, *target);
     }
 }
 
@@ -216,14 +229,12 @@ bool separable_backward(const Separable *shape, const float *const *inputs, cons
         }
         for (int image = 0; image < shape->batch; image++)
             for (int edge = 0; edge < shape->edges; edge++) {
-                bool own = shape->inputs > 1;
+                bool own = shape->inputs > 1, first = own || edge == 0;
                 const float *input = of_image(shape, inputs[own ? edge : 0], image);
                 const float *edge_rows = rows ? rows[edge] : NULL;
                 double *edge_totals = totals + edge * totals_of_edge;
-                if (own || edge == 0) {
-                    activate(shape, input, edge_rows, sizes, work.activated);
-                    memset(work.of_activated, 0, sizes.image * sizeof(float));
-                }
+                if (first) activate(shape, input, edge_rows, sizes, work.activated);
+                if (first && shape->stride > 1) memset(work.of_activated, 0, sizes.image * sizeof(float));
                 work.kernel = kernels + edge * of_kernel;
                 work.point = points + edge * of_point;
                 work.flipped = flipped + edge * of_kernel;
@@ -232,10 +243,10 @@ bool separable_backward(const Separable *shape, const float *const *inputs, cons
                         outputs[edge] + image * output_floats, coefficients + (long)edge * 4 * shape->filters,
                         of_depthwise != NULL);
                 if (of_depthwise) add_up(work.of_kernel, edge_totals, of_image_floats);
-                if (own || edge == shape->edges - 1)
-                    before_relu(shape, sizes, work.of_activated, work.activated, input, edge_rows,
-                                of_inputs[own ? edge : 0] + image * image_floats,
-                                edge_totals + of_image_floats);
+                Target target = {input, edge_rows, of_inputs[own ? edge : 0] + image * image_floats,
+                                 edge_totals + of_image_floats};
+                bool last = own || edge == shape->edges - 1;
+                of_image_rows(shape, sizes, &work, first, last ? &target : NULL);
             }
         for (int edge = 0; edge < shape->edges; edge++) {
             double *edge_totals = totals + edge * totals_of_edge;
