@@ -19,6 +19,10 @@ from fairdarts_tf.source_state import PHASES
 
 HALVES = ("search", "train")
 
+_ALGORITHM = "philox"
+_BITS = 23
+"""Of a random number: those of float32's fraction, so that no number is rounded."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Draw:
@@ -38,19 +42,30 @@ class Draw:
 
     def of(self, index: int | tf.Tensor) -> Draw:
         """Returns the source of a part: other numbers for every index."""
-        return dataclasses.replace(self, seed=tf.random.experimental.stateless_fold_in(self.seed, index))
+        return dataclasses.replace(
+            self, seed=tf.random.experimental.stateless_fold_in(self.seed, index, alg=_ALGORITHM)
+        )
 
     def uniform(self, shape: Sequence[int]) -> tf.Tensor:
         """Returns numbers uniform in [0, 1), (images, *shape), float32."""
-        return self._own(tf.random.stateless_uniform([self._total, *shape], self.seed))
+        return self._own(tf.cast(self._whole_numbers(shape), tf.float32) / 2**_BITS)
 
     def normal(self, shape: Sequence[int]) -> tf.Tensor:
         """Returns numbers of the standard normal distribution, (images, *shape), float32."""
-        return self._own(tf.random.stateless_normal([self._total, *shape], self.seed))
+        # The normal distribution's quantiles at the middles of 2**23 equal parts, none of which is infinite.
+        middles = tf.cast(2 * self._whole_numbers(shape) + 1 - 2**_BITS, tf.float32) / 2**_BITS
+        return self._own(tf.math.erfinv(middles) * 2.0**0.5)
 
-    @property
-    def _total(self) -> tf.Tensor | int:
-        return self.images if self.total is None else self.total
+    def _whole_numbers(self, shape: Sequence[int]) -> tf.Tensor:
+        """Returns whole numbers from 0 to 2**23 - 1, (images of all replicas, *shape).
+
+        Not TensorFlow's numbers with fractions, which XLA makes of the same bits in another way.
+        """
+        total = self.images if self.total is None else self.total
+        bits = tf.random.stateless_uniform(
+            [total, *shape], self.seed, minval=None, maxval=None, dtype=tf.uint32, alg=_ALGORITHM
+        )
+        return tf.cast(tf.bitwise.right_shift(bits, tf.constant(32 - _BITS, tf.uint32)), tf.int32)
 
     def _own(self, drawn: tf.Tensor) -> tf.Tensor:
         """Returns the part of this replica: all draw for the whole batch, so that parts fit together."""

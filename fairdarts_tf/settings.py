@@ -189,6 +189,11 @@ class SearchSettings:
         for name in self.early_stopping:
             if name not in STOP_CRITERIA:
                 raise ConfigurationError(f"--early_stopping: {unknown_name('value', name, STOP_CRITERIA)}")
+        if "skips" in self.early_stopping and 0 <= self.max_skips < self.stop_skips:
+            raise ConfigurationError(
+                f"--max_skips={self.max_skips} keeps the derived cell below --stop_skips={self.stop_skips}, so that "
+                "--early_stopping=skips never ends the search. Leave one of them out."
+            )
         if "ranking" in self.early_stopping and len(learnable_operations(self.operations)) < 2:
             raise ConfigurationError(
                 "--early_stopping=ranking looks at the order of the operations with weights, and there are fewer than "

@@ -39,6 +39,8 @@ def test_settings_name_the_criteria():
         SearchSettings(early_stopping=("skip",))
     with pytest.raises(ConfigurationError, match="fewer than two"):
         SearchSettings(early_stopping=("ranking",), operations=("skip_connect", "sep_conv_3x3"))
+    with pytest.raises(ConfigurationError, match="never ends the search"):
+        SearchSettings(early_stopping=("skips",), max_skips=1)
     with pytest.raises(ConfigurationError, match="--precision=float32"):
         SearchSettings(early_stopping=("eigenvalue",), precision="mixed_float16")
     assert SearchSettings(early_stopping=("eigenvalue",)).measures_eigenvalue

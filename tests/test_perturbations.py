@@ -187,3 +187,48 @@ def test_schedules():
     assert [row["operation_dropout"] for row in by_epoch[::5]] == pytest.approx([0.0, 0.1])
     assert [row["skip_noise"] for row in by_epoch[:6]] == pytest.approx([1, 0.853553, 0.5, 0.146447, 0, 0], abs=1e-6)
     assert SearchSettings().perturbations == ()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_in_low_precision(policy: str, stride: int):
+    """The same numbers are drawn, and the outputs come near those of float32."""
+    x = tf.random.stateless_normal([3, 8, 8, 4], [0, 0])
+    weights = tf.fill([2, 3], 0.5)
+    disturbed = perturbation({"skip_noise": 1.0, "skip_dropout": 0.3, "operation_dropout": 0.3}, 3)
+    layers = [
+        MixedOp(("skip_connect", "sep_conv_3x3", "dil_conv_3x3"), 2, stride, dtype=dtype)
+        for dtype in (policy, "float32")
+    ]
+    for layer in layers:
+        layer.build(x.shape)
+    copy_weights(layers[0], layers[1])
+    low, full = (
+        layer(tf.cast(x, layer.compute_dtype), weights, training=True, perturbation=disturbed) for layer in layers
+    )
+    for one, other in zip(low, full, strict=True):
+        assert one.dtype == layers[0].compute_dtype
+        error = np.linalg.norm(tf.cast(one, "float32") - other) / np.linalg.norm(other)
+        assert error < (0.1 if policy == "mixed_bfloat16" else 0.02)
+
+
+def test_xla_draws_the_same_numbers():
+    x = tf.random.stateless_normal([3, 6, 6, 2], [0, 0])
+    layer = MixedOp(["skip_connect"], edges=2)
+    disturbed = perturbation({"skip_noise": 1.0, "skip_dropout": 0.3, "operation_dropout": 0.3}, 3)
+
+    def compute(x: tf.Tensor) -> list[tf.Tensor]:
+        return layer(x, tf.fill([2, 1], 0.5), training=True, perturbation=disturbed)
+
+    for one, other in zip(compute(x), tf.function(compute, jit_compile=True)(x), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_numbers_are_uniform_and_normal():
+    draw = Draw(SEED, 100_000)
+    uniform, normal = draw.uniform([]).numpy(), draw.normal([]).numpy()
+    assert 0 <= uniform.min() < 1e-4 and 1 - 1e-4 < uniform.max() < 1
+    assert np.abs(np.histogram(uniform, 20, (0, 1))[0] - 5000).max() < 350
+    assert (normal.mean(), normal.var()) == (pytest.approx(0, abs=0.015), pytest.approx(1, abs=0.02))
+    assert np.mean(normal**4) == pytest.approx(3, abs=0.15)
+    assert np.mean(np.abs(normal) < 1) == pytest.approx(0.6827, abs=0.006)
