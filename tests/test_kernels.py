@@ -156,6 +156,15 @@ def test_are_compiled_once_and_whole(tmp_path: Path):
     assert library.stat().st_mtime_ns == changed
 
 
+@needs_kernels
+def test_without_a_cache_they_are_compiled_for_the_process_alone(tmp_path: Path):
+    (tmp_path / "fairdarts_tf").write_text("in the way")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert start(tmp_path, TMPDIR=str(temporary)).stdout == "True\n"
+    assert not any(path.name.startswith("fairdarts_tf-") for path in temporary.iterdir())
+
+
 def test_without_a_compiler_a_note_says_what_it_costs(tmp_path: Path):
     found = start(tmp_path, CC="no-such-compiler")
     assert found.stdout == "False\n"

@@ -80,23 +80,23 @@ def _load() -> ModuleType:
         raise FileNotFoundError("there is no C compiler (cc) on the path; install one, as with apt install gcc.")
     sources = sorted(_SOURCES.glob("*.[ch]"))
     name = f"kernels-{_fingerprint(compiler, sources)}.so"
-    errors = []
-    for directory in _directories():
-        path = directory / name
-        try:
-            if not path.exists():
-                _compile(compiler, [source for source in sources if source.suffix == ".c"], path)
-            return tf.load_op_library(str(path))
-        except (OSError, tf.errors.NotFoundError) as error:
-            errors.append(error)
-    raise errors[0]
+    try:
+        return _load_from(_cache() / name, compiler, sources)
+    except (OSError, tf.errors.NotFoundError):
+        # A cache that cannot be written, or from which nothing may be run.
+        with tempfile.TemporaryDirectory(prefix="fairdarts_tf-") as private:
+            return _load_from(Path(private) / name, compiler, sources)
 
 
-def _directories() -> Iterator[Path]:
-    """Yields where the library may lie: the user's cache, or, if it cannot be written or run there, a private one."""
+def _load_from(path: Path, compiler: str, sources: list[Path]) -> ModuleType:
+    if not path.exists():
+        _compile(compiler, [source for source in sources if source.suffix == ".c"], path)
+    return tf.load_op_library(str(path))
+
+
+def _cache() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    yield Path(cache) / "fairdarts_tf"
-    yield Path(tempfile.mkdtemp(prefix="fairdarts_tf-"))
+    return Path(cache) / "fairdarts_tf"
 
 
 def _compile(compiler: str, sources: list[Path], target: Path) -> None:
