@@ -50,7 +50,8 @@ class AlphaHessian:
 
     def _product_of(self, direction: list[tf.Tensor], images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
         values = [tf.convert_to_tensor(table) for table in self._tables]
-        with tf.GradientTape() as tape:
+        # The weights are not watched: their part in second derivatives would be traced in vain.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             # Whatever is assigned within, as running statistics and metrics, is forgotten.
             scope = keras.StatelessScope(state_mapping=list(zip(self._tables, values, strict=True)))
