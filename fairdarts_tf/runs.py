@@ -34,14 +34,20 @@ _CHECKPOINTS = re.compile(r"checkpoint-\d+\.npz")
 class Run:
     """The directory of one search or training; as a context, it gives up at its end what `open` took.
 
+    Args:
+        workdir: The directory.
+        defaults: What a setting is that the directory does not have, as it was made before there was such a flag: every
+            flag's default leaves a run what it was. Defaults to None: nothing.
+
     Attributes:
         workdir: The directory.
         checkpoints: Its directory of checkpoints.
         tensorboard: Its directory of event files.
     """
 
-    def __init__(self, workdir: str | os.PathLike[str]) -> None:
+    def __init__(self, workdir: str | os.PathLike[str], defaults: Mapping[str, str] | None = None) -> None:
         self.workdir = Path(workdir)
+        self._defaults = defaults or {}
         self.checkpoints = self.workdir / "checkpoints"
         self.tensorboard = self.workdir / "tensorboard"
         self._lock = RunLock(self.workdir)
@@ -199,7 +205,7 @@ class Run:
         differences = [
             f"--{name}={settings[name]} (the run has {recorded.get(name, 'no such flag')})"
             for name in settings
-            if name not in FREE_TO_CHANGE and recorded.get(name) != settings[name]
+            if name not in FREE_TO_CHANGE and recorded.get(name, self._defaults.get(name)) != settings[name]
         ] + [f"no --{name} (the run has {recorded[name]})" for name in unknown]
         if differences:
             raise RunError(

@@ -32,6 +32,7 @@ from fairdarts_tf.runs import Run
 from fairdarts_tf.search import Penalty, Search, SingleLevelSearch
 from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import space_of
 from fairdarts_tf.tensorboard_log import TensorBoardLog
 from fairdarts_tf.unrolled_search import UnrolledSearch
@@ -72,7 +73,7 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
         NotFiniteError: When a loss or a gradient is NaN or infinite.
     """
     devices.configure_runtime()
-    with Run(workdir) as run:
+    with Run(workdir, default_flags(SearchSettings)) as run:
         return _search(settings, run)
 
 

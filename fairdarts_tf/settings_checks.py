@@ -39,6 +39,12 @@ def as_flags(settings: object) -> dict[str, str]:
     return {field.name: _as_text(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
 
 
+def default_flags(settings: type) -> dict[str, str]:
+    """Returns the default of every field of a dataclass of settings that has one, as `as_flags` does."""
+    fields = [field for field in dataclasses.fields(settings) if field.default is not dataclasses.MISSING]
+    return {field.name: _as_text(field.default) for field in fields}
+
+
 def values_of(settings: type, recorded: Mapping[str, str]) -> dict[str, object]:
     """Returns the values of a dataclass' fields from what `as_flags` wrote; what is not there is left out.
 

@@ -51,6 +51,13 @@ def test_shows_every_difference(run: Run):
     assert "epochs" not in str(error.value)
 
 
+def test_a_directory_of_before_a_flag_goes_on_with_its_default(run: Run):
+    later = Run(run.workdir, {"of_tomorrow": "0.0"})
+    later.check(SETTINGS | {"of_tomorrow": "0.0"})
+    with pytest.raises(RunError, match="of_tomorrow=1.0"):
+        later.check(SETTINGS | {"of_tomorrow": "1.0"})
+
+
 def test_refuses_a_flag_that_is_unknown_here(run: Run):
     path = run.workdir / "flags.txt"
     path.write_text(path.read_text() + "--of_tomorrow=1\n")

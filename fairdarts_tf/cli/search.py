@@ -13,6 +13,7 @@ from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import space_of
 
 COMMAND = Command(
@@ -64,7 +65,7 @@ def main() -> int:
     workdir = COMMAND.flags.workdir
     if not workdir:
         raise ConfigurationError("where to? Name the run's directory with --workdir.")
-    run = Run(workdir)
+    run = Run(workdir, default_flags(SearchSettings))
     settings = read_settings(SearchSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())

@@ -13,6 +13,7 @@ from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.runs import Run
+from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.training.settings import TrainSettings
 
 COMMAND = Command(
@@ -78,7 +79,7 @@ def main() -> int:
     workdir = COMMAND.flags.workdir
     if not workdir:
         raise ConfigurationError("where to? Name the run's directory with --workdir.")
-    run = Run(workdir)
+    run = Run(workdir, default_flags(TrainSettings))
     settings = read_settings(TrainSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     run.check(settings.as_flags())

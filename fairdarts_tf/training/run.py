@@ -21,6 +21,7 @@ from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.optimizers import MomentumSGD
 from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
+from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.training.data import TrainingData, load_training_images
 from fairdarts_tf.training.description import check_description, check_genotype, write_description
 from fairdarts_tf.training.epoch_report import describe_epoch
@@ -63,7 +64,7 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
         NotFiniteError: When a loss or a gradient is NaN or infinite.
     """
     devices.configure_runtime()
-    with Run(workdir) as run:
+    with Run(workdir, default_flags(TrainSettings)) as run:
         return _train(settings, run)
 
 
