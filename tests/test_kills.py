@@ -72,14 +72,9 @@ def train_settings(folder: Path, **changes: object) -> dict[str, object]:
     return tiny_training.TINY | own | {"checkpoint_steps": 3, "epochs": 3, "steps_per_epoch": 4} | changes
 
 
-def test_a_search_killed_in_a_write_and_between_writes(tmp_path):
+def test_a_search_killed_in_a_write_and_among_the_steps(tmp_path):
     outcomes = killed("search", tmp_path, 2, 8, search_settings())
     assert outcomes[0]["code"] == -9, "killed in a write"
-
-
-def test_a_training_killed_in_a_write(tmp_path):
-    (outcome,) = killed("train", tmp_path, 1, 10, train_settings(tmp_path))
-    assert outcome["code"] == -9
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def open_in(folder: Path) -> list[str]:
     return [path for path in opened if path.startswith(str(folder))]
 
 
-@pytest.mark.parametrize(("first", "last"), [(100, 240), pytest.param(200, 2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "last"), [(80, 180), pytest.param(200, 2000, marks=pytest.mark.slow)])
 def test_a_long_search_holds_no_more_than_a_short_one(tmp_path, monkeypatch, first, last):
     samples = run(tmp_path, monkeypatch, last)
     before, after = samples[first], samples[last]

@@ -128,7 +128,6 @@ def test_a_retry_halves_both_rates_and_outlives_a_crash(tmp_path, monkeypatch, c
     [
         # The step after the first checkpoint, which is the model as it was built: seen at the second time.
         (1, 0, ["0"], "whatever the learning rates"),
-        (2, 0, ["0", "0", "0"], "3 times did not help"),
         # The step after the second checkpoint: at the second time it goes back to the first.
         (2, 1, ["1", "0", "1"], "3 times did not help"),
     ],
