@@ -57,7 +57,6 @@ class UnrolledSearch(Search):
             The running means of the metrics.
         """
         training_batch, search_batch = data
-        self._note_alphas()
         if self.updates_alphas:
             gradients = self.unrolled_alpha_gradients(training_batch, search_batch)
             self.alpha_optimizer.apply(gradients, self._alpha_tables)

@@ -71,6 +71,7 @@ flags.DEFINE_integer(
     -1,
     f"The most skip connections that the normal cell may have; -1 for no limit. {_FROM_RUN}",
     lower_bound=-1,
+    upper_bound=1000,
     flag_values=COMMAND.flags,
     module_name="derivation",
 )
@@ -79,6 +80,7 @@ flags.DEFINE_integer(
     1,
     f"Epochs whose mixing weights are averaged, up to the last. {_FROM_RUN}",
     lower_bound=1,
+    upper_bound=100_000,
     flag_values=COMMAND.flags,
     module_name="derivation",
 )

@@ -13,7 +13,7 @@ Sizes sizes_of(const Separable *shape) {
     sizes.image = (shape->height + 2 * sizes.margin) * sizes.row;
     sizes.out_row = (long)shape->out_width * sizes.filters;
     sizes.out_image = shape->out_height * sizes.out_row;
-    sizes.between = (long)(shape->out_height + 2 * sizes.margin) * (shape->out_width + 2 * sizes.margin) * sizes.channels;
+    sizes.between = (shape->out_height + 2L * sizes.margin) * (shape->out_width + 2L * sizes.margin) * sizes.channels;
     return sizes;
 }
 
@@ -45,8 +45,8 @@ void activate(const Separable *shape, const float *image, const float *rows, Siz
         if (channels % LANES) {
             for (int x = 0; x < shape->width; x++, from += channels, to += wide)
                 for (int c = 0; c < channels; c++) {
-                    float value =
-                        rows ? (from[c] - rows[c]) * rows[FACTOR * channels + c] + rows[OFFSET * channels + c] : from[c];
+                    float value = from[c];
+                    if (rows) value = (value - rows[c]) * rows[FACTOR * channels + c] + rows[OFFSET * channels + c];
                     to[c] = value <= 0.0f ? 0.0f : value;
                 }
             continue;

@@ -42,9 +42,9 @@ static void compute_normalization(void *pointer, TF_OpKernelContext *context) {
     float *statistics = malloc(2 * sizeof(float) * layout.inputs * channels + 1);
     if (!statistics) out_of_memory(&call);
     for (int i = 0; good(&call) && i < layout.inputs; i++) {
-        const TF_Tensor *image = call.tensors[i];
-        if (!batch_moments(call.inputs[i], (int)TF_Dim(image, 0), (int)TF_Dim(image, 1), (int)TF_Dim(image, 2), channels,
-                           statistics + 2L * i * channels))
+        int batch = (int)TF_Dim(call.tensors[i], 0), height = (int)TF_Dim(call.tensors[i], 1);
+        int width = (int)TF_Dim(call.tensors[i], 2);
+        if (!batch_moments(call.inputs[i], batch, height, width, channels, statistics + 2L * i * channels))
             out_of_memory(&call);
     }
     for (int edge = 0; good(&call) && edge < edges; edge++)
@@ -102,7 +102,8 @@ static void compute_normalization_gradient(void *pointer, TF_OpKernelContext *co
     allocate_like(&call, of_gamma, gamma);
     allocate_like(&call, of_beta, beta);
     long floats = ROWS * (long)channels;
-    float *on_images = calloc((inputs + edges) * floats + 1, sizeof(float)), *on_upstreams = on_images + inputs * floats;
+    float *on_images = calloc((inputs + edges) * floats + 1, sizeof(float));
+    float *on_upstreams = on_images + inputs * floats;
     float *coefficients = calloc(4L * channels + 1, sizeof(float));
     const float **tensors = calloc(edges + 1, sizeof *tensors), **factors = calloc(edges + 1, sizeof *factors);
     if (!on_images || !coefficients || !tensors || !factors) out_of_memory(&call);

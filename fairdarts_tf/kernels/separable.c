@@ -6,12 +6,16 @@
 #include "products.h"
 #include "vectors.h"
 
+#define AHEAD 2 /* rows that are asked for early, those of the next image too: they follow one another in memory */
+
 bool separable_forward(const Separable *shape, const float *const *inputs, const float *const *rows,
                        const float *depthwise, const float *pointwise, float *const *outputs, float *statistics) {
     Sizes sizes = sizes_of(shape);
     int wide = sizes.channels, taps = shape->side * shape->side;
     long pixels = (long)shape->out_height * shape->out_width;
-    float *kernels = zeros((long)shape->edges * taps * wide), *points = zeros((long)shape->edges * wide * sizes.filters);
+    long next_row = (long)shape->height * shape->width * shape->channels / shape->out_height;
+    float *kernels = zeros((long)shape->edges * taps * wide);
+    float *points = zeros((long)shape->edges * wide * sizes.filters);
     float *activated = zeros(sizes.image), *between = zeros((long)shape->out_width * wide);
     float *own = zeros(shape->filters == sizes.filters ? 0 : sizes.out_image);
     double *means = malloc(2 * sizeof(double) * shape->edges * shape->batch * sizes.filters);
@@ -26,7 +30,10 @@ bool separable_forward(const Separable *shape, const float *const *inputs, const
                              rows ? rows[edge] : NULL, sizes, activated);
                 float *output = outputs[edge] + image * pixels * shape->filters;
                 float *result = shape->filters == sizes.filters ? output : own;
+                const float *next = edge < shape->inputs ? of_image(shape, inputs[edge], image + 1) : NULL;
                 for (int y = 0; y < shape->out_height; y++) {
+                    if (next) expect(next + y * next_row, next_row);
+                    expect_to_write(result + (y + AHEAD) * sizes.out_row, sizes.out_row);
                     depthwise_row(activated + y * shape->stride * sizes.row, shape->dilation * sizes.row,
                                   shape->dilation * wide, shape->stride * wide, kernels + (long)edge * taps * wide,
                                   shape->side, shape->out_width, wide, between, false);
@@ -81,13 +88,17 @@ static void of_output_row(const float *upstream, const float *output, const floa
 /* Adds one image's gradients in an edge's kernels, and writes what the gradient in the image is made of: a padded image
    between the convolutions, or, where the stride leaves pixels out, the gradient itself. */
 static void of_edge(const Separable *shape, Sizes sizes, const Work *work, const float *upstream, const float *output,
-                    const float *coefficients, bool of_kernels) {
+                    const float *coefficients, const float *next, bool of_kernels) {
     int wide = sizes.channels, side = shape->side;
+    long next_row = (long)shape->height * shape->width * shape->channels / shape->out_height;
     long tap = (long)shape->dilation * wide, tap_row = shape->dilation * sizes.row, pixel = (long)shape->stride * wide;
     long between_row = (long)(shape->out_width + 2 * sizes.margin) * wide;
     long step = (long)shape->out_width * shape->filters;
     for (int y = 0; y < shape->out_height; y++) {
         const float *read = work->activated + y * shape->stride * sizes.row;
+        expect(upstream + (y + AHEAD) * step, step);
+        expect(output + (y + AHEAD) * step, step);
+        if (next) expect(next + y * next_row, next_row);
         float *row = work->of_between + (y + sizes.margin) * between_row + (long)sizes.margin * wide;
         of_output_row(upstream + y * step, output + y * step, coefficients, shape->filters, sizes.filters,
                       shape->out_width, work->of_output);
@@ -150,12 +161,15 @@ static void before_relu(const Separable *shape, const float *gradient, const flo
 static void of_image_rows(const Separable *shape, Sizes sizes, const Work *work, bool first, const Target *target) {
     int wide = sizes.channels;
     long between_row = (long)(shape->out_width + 2 * sizes.margin) * wide, tap = (long)shape->dilation * wide;
+    long image_row = (long)shape->width * shape->channels;
     for (int y = 0; y < shape->height; y++) {
         long at = (y + sizes.margin) * sizes.row + (long)sizes.margin * wide;
         if (shape->stride == 1)
             depthwise_row(work->of_between + y * between_row, shape->dilation * between_row, tap, wide, work->flipped,
                           shape->side, shape->width, wide, work->of_activated + at, !first);
-        if (target) before_relu(shape, work->of_activated + at, work->activated + at, y, wide, *target);
+        if (!target) continue;
+        expect_to_write(target->of_image + (y + 1) * image_row, image_row);
+        before_relu(shape, work->of_activated + at, work->activated + at, y, wide, *target);
     }
 }
 
@@ -241,7 +255,7 @@ bool separable_backward(const Separable *shape, const float *const *inputs, cons
                 work.transposed = transposed + edge * of_point;
                 of_edge(shape, sizes, &work, upstreams[edge] + image * output_floats,
                         outputs[edge] + image * output_floats, coefficients + (long)edge * 4 * shape->filters,
-                        of_depthwise != NULL);
+                        first ? input + image_floats : NULL, of_depthwise != NULL);
                 if (of_depthwise) add_up(work.of_kernel, edge_totals, of_image_floats);
                 Target target = {input, edge_rows, of_inputs[own ? edge : 0] + image * image_floats,
                                  edge_totals + of_image_floats};

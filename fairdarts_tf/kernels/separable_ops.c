@@ -39,7 +39,8 @@ static Layout layout_of(Call *call, const Attributes *attributes) {
     int64_t of_depthwise[] = {shape.edges, shape.side, shape.side, shape.channels, 1};
     int64_t of_pointwise[] = {shape.edges, 1, 1, shape.channels, shape.filters};
     int64_t of_row[] = {ROWS, shape.channels};
-    bool fits = has_shape(call, layout.depthwise, 5, of_depthwise) && has_shape(call, layout.pointwise, 5, of_pointwise);
+    bool fits = has_shape(call, layout.depthwise, 5, of_depthwise);
+    fits = fits && has_shape(call, layout.pointwise, 5, of_pointwise);
     fits = fits && (shape.inputs == 1 || shape.inputs == shape.edges) && shape.side % 2 && shape.side <= 7;
     fits = fits && (attributes->row_count == 0 || attributes->row_count == shape.inputs);
     for (int i = 1; i < shape.inputs; i++) fits = fits && same_shape(call, 0, i);

@@ -35,8 +35,11 @@ void normalized_sum(int terms, const float *const *tensors, const float *const *
             to[c] = offset;
         }
         for (int p = 1; p < count; p++) memcpy(to + (long)p * channels, to, channels * sizeof(float));
-        for (int term = 0; term < terms; term++)
-            add_term(tensors[term] + start * channels, rows[term], count, channels, to);
+        for (int term = 0; term < terms; term++) {
+            const float *from = tensors[term] + start * channels;
+            expect(from + PIXELS * channels, PIXELS * channels);
+            add_term(from, rows[term], count, channels, to);
+        }
     }
 }
 
@@ -76,9 +79,11 @@ int normalized_sum_backward(int terms, const float *const *tensors, const float 
         int count = pixels - start < PIXELS ? (int)(pixels - start) : PIXELS;
         const float *from = upstream + start * channels;
         add_upstream(from, count, channels, of_upstream);
-        for (int term = 0; term < terms; term++)
-            add_products(tensors[term] + start * channels, rows[term], from, count, channels,
-                         totals + (long)term * channels);
+        for (int term = 0; term < terms; term++) {
+            const float *tensor = tensors[term] + start * channels;
+            expect(tensor + PIXELS * channels, PIXELS * channels);
+            add_products(tensor, rows[term], from, count, channels, totals + (long)term * channels);
+        }
     }
     for (int term = 0; term < terms; term++)
         for (int c = 0; c < channels; c++) {

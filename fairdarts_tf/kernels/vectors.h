@@ -32,6 +32,16 @@ INLINE vector where_positive(vector condition, vector x) { return (vector)((mask
 
 INLINE int padded(int channels) { return (channels + LANES - 1) / LANES * LANES; }
 
+/* Asks for what will be read soon, so that it is on its way from memory meanwhile. */
+INLINE void expect(const float *from, long floats) {
+    for (long i = 0; i < floats; i += 16) __builtin_prefetch(from + i);
+}
+
+/* The same for what will be written. */
+INLINE void expect_to_write(float *to, long floats) {
+    for (long i = 0; i < floats; i += 16) __builtin_prefetch(to + i, 1);
+}
+
 /* Copies rows of `channels` floats to rows of `wide`, whose rest is left alone. */
 INLINE void widen(const float *from, int channels, float *to, int wide, long rows) {
     if (channels == wide) {
