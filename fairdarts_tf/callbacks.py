@@ -9,12 +9,14 @@ from types import FrameType
 import keras
 from tqdm import tqdm
 
+from fairdarts_tf.workers import gather
+
 
 class StopOnSignal(keras.callbacks.Callback):
-    """Ends the run after the step in hand when the user or the system asks for it.
+    """Ends the run after the step in hand when the user or the system asks for it, on all workers alike.
 
     Attributes:
-        received: The signal that came, or None.
+        received: The signal that came, here or at another worker, or None.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -22,6 +24,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.received: signal.Signals | None = None
+        self._received_here: signal.Signals | None = None
         self._previous: dict[signal.Signals, object] = {}
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -36,6 +39,8 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Lets `fit` end where a signal came."""
+        number = max(gather(self._received_here or 0, self.model.distribute_strategy))
+        self.received = signal.Signals(int(number)) if number else None
         if self.received is not None:
             self.model.stop_training = True
 
@@ -50,10 +55,10 @@ class StopOnSignal(keras.callbacks.Callback):
         self._previous = {}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self._received_here is not None:
             # The second time the user means it.
             raise KeyboardInterrupt
-        self.received = signal.Signals(number)
+        self._received_here = signal.Signals(number)
         print("stopping after this step; once more to stop at once without saving", file=sys.stderr)
 
 
@@ -83,10 +88,12 @@ class ProgressBar(keras.callbacks.Callback):
         title: What runs.
         total: Steps of the whole run.
         first_step: Steps done before.
+        shown: Whether there is a bar at all. Defaults to True.
     """
 
-    def __init__(self, title: str, total: int, first_step: int) -> None:
+    def __init__(self, title: str, total: int, first_step: int, shown: bool = True) -> None:
         super().__init__()
+        self.shown = shown
         self.title = title
         self.total = total
         self.first_step = first_step
@@ -99,7 +106,7 @@ class ProgressBar(keras.callbacks.Callback):
                 total=self.total,
                 initial=self.first_step,
                 unit="step",
-                disable=None,
+                disable=None if self.shown else True,
                 dynamic_ncols=True,
                 smoothing=0.05,
                 desc=self.title,

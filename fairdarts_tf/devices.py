@@ -1,4 +1,4 @@
-"""Which devices a search runs on, and how TensorFlow uses the processor."""
+"""Which devices a run uses, and how TensorFlow uses the processor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from fairdarts_tf.cluster import Cluster, read_cluster
 from fairdarts_tf.errors import ConfigurationError
 
 
@@ -29,27 +30,66 @@ def configure_runtime() -> None:
         return
 
 
-def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
-    """Returns the strategy of a search.
+def cluster_of(name: str) -> Cluster:
+    """Returns the workers that a strategy runs on.
 
     Args:
-        name: ``"auto"``: all GPUs, where there are several, else the one device; ``"none"``: one device;
-            ``"mirrored"``: all GPUs, or all logical CPU devices where there is no GPU.
+        name: As for `strategy`.
+
+    Raises:
+        ConfigurationError: When TF_CONFIG is broken, or ``"multi_worker"`` is asked for without it.
+    """
+    if name not in ("auto", "multi_worker"):
+        return Cluster()
+    cluster = read_cluster()
+    if name == "multi_worker" and not cluster.has_several:
+        raise ConfigurationError(
+            "--strategy=multi_worker needs several workers in the environment variable TF_CONFIG; see docs/scaling.md. "
+            "For the devices of this machine, use --strategy=mirrored."
+        )
+    return cluster
+
+
+def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
+    """Returns the strategy of a run; where it has several workers, call this before TensorFlow computes anything.
+
+    Args:
+        name: ``"auto"``: all workers, where TF_CONFIG names several, else all GPUs, where there are several, else the
+            one device; ``"none"``: one device; ``"mirrored"``: all GPUs, or all logical CPU devices where there is no
+            GPU; ``"multi_worker"``: all workers.
         batch_size: Images of a step over all replicas.
 
     Raises:
         ConfigurationError: When the replicas cannot share a batch evenly: a smaller part would weigh too much.
     """
+    if cluster_of(name).has_several:
+        return _over_workers(batch_size)
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "none" or (name == "auto" and len(gpus) < 2):
         return tf.distribute.get_strategy()
     devices = gpus or [device.name for device in tf.config.list_logical_devices("CPU")]
-    if batch_size % len(devices):
-        raise ConfigurationError(
-            f"--batch_size={batch_size} cannot be shared evenly by {len(devices)} replicas. Use a multiple of "
-            f"{len(devices)}, or --strategy=none."
-        )
+    _check_batch(batch_size, len(devices))
     return tf.distribute.MirroredStrategy([_short(device) for device in devices])
+
+
+def _over_workers(batch_size: int) -> tf.distribute.Strategy:
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"a run on several workers must be the first that this process does with TensorFlow ({error}). Start it in "
+            "a process of its own, as bin/search and bin/train do."
+        ) from error
+    _check_batch(batch_size, strategy.num_replicas_in_sync)
+    return strategy
+
+
+def _check_batch(batch_size: int, replicas: int) -> None:
+    if batch_size % replicas:
+        raise ConfigurationError(
+            f"--batch_size={batch_size} cannot be shared evenly by {replicas} replicas. Use a multiple of {replicas}, "
+            "or --strategy=none."
+        )
 
 
 def _cores() -> int:

@@ -30,6 +30,10 @@ class NotFiniteError(FairDartsError):
     """A run whose loss or gradient became NaN or infinite. Commands exit with a code of its own, 3."""
 
 
+class WorkerLostError(FairDartsError):
+    """Another worker of the run is gone; it goes on once all are started again. Commands then exit with 75."""
+
+
 class ExportError(FairDartsError):
     """A network that a format cannot hold, that computes something else there, or that has no place to go."""
 

@@ -41,7 +41,7 @@ def save_failed_step(
     rates: Mapping[str, float],
     alphas: Mapping[str, np.ndarray],
 ) -> Path:
-    """Writes what a failed step computed with, as ``not_finite-STEP.npz``, and returns the file.
+    """Writes what a failed step computed with, as ``not_finite-STEP.npz``, and returns the file; the chief alone does.
 
     It holds ``step``, ``what``, the batch as the model saw it (``images`` and ``labels``; of a search those of both
     halves, with ``train_`` and ``search_`` before), the ``rates``, and of a search the raw ``alphas`` that the step
@@ -63,6 +63,8 @@ def save_failed_step(
     if alphas:
         arrays |= _largest(alphas)
     path = run.workdir / f"not_finite-{failed.step:09d}.npz"
+    if not run.writes:
+        return path
     try:
         write_atomically(path, lambda file: np.savez(file, **arrays))
     except OSError as error:

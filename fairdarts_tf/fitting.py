@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +16,7 @@ from fairdarts_tf.failed_step import FailedStepError, save_failed_step
 from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.resuming import fit_from, restore
+from fairdarts_tf.workers import gather
 
 MOST_RETRIES = 10
 """Retries of a run, after which it stops: its rates are then a thousandth of what they were."""
@@ -61,7 +63,7 @@ def fit_run(
         NotFiniteError: When a step is not finite, and the run is to stop or was sent back too often.
     """
     recorder.set_model(model)
-    if on_nan == "retry" and not list_checkpoints(recorder.run.checkpoints):
+    if on_nan == "retry" and recorder.step == 0:
         recorder.save(0.0)
     while True:
         try:
@@ -72,7 +74,7 @@ def fit_run(
             said = _keep(recorder, model, batches_from, failed)
             if on_nan == "stop":
                 raise NotFiniteError(f"{said} {_ADVICE}") from None
-            before = _step_to_go_back_before(recorder, failed, said)
+            before = _step_to_go_back_before(recorder, model, failed, said)
             recorder.go_back(restore(recorder.run, model, recorder.steps_per_epoch, before), failed)
             on_retry(recorder.step)
             print(
@@ -95,7 +97,7 @@ _NO_HELP = (
 )
 
 
-def _step_to_go_back_before(recorder: Recorder, failed: FailedStepError, said: str) -> int | None:
+def _step_to_go_back_before(recorder: Recorder, model: keras.Model, failed: FailedStepError, said: str) -> int | None:
     """Returns None where the newest checkpoint will do, or its step, where it will not and there is one before it.
 
     It will not where its very next step has failed twice: what a step computes does not depend on its own rate.
@@ -110,7 +112,9 @@ def _step_to_go_back_before(recorder: Recorder, failed: FailedStepError, said: s
     hopeless = last.get("failed_step") == failed.step and last.get("went_back_to") == failed.step - 1
     if not hopeless:
         return None
-    if not any(step_of(path) < failed.step - 1 for path in list_checkpoints(recorder.run.checkpoints)):
+    one_before = any(step_of(path) < failed.step - 1 for path in list_checkpoints(recorder.run.checkpoints))
+    # Of several workers only the chief has checkpoints.
+    if not gather(float(one_before), model.distribute_strategy)[0]:
         said += " It follows on the first checkpoint, whatever the learning rates."
         raise NotFiniteError(f"{said} {_NO_HELP}") from None
     return failed.step - 1

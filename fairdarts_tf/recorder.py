@@ -51,7 +51,7 @@ class Recorder(keras.callbacks.Callback):
     Attributes:
         step: Steps done.
         retries: What sent the run back, one row of `RETRY_COLUMNS` for each time.
-        on_epoch: Called with the row of each epoch once it is on disk.
+        on_epoch: Called with the row of each epoch once it is on disk, where this process writes.
     """
 
     def __init__(
@@ -123,17 +123,21 @@ class Recorder(keras.callbacks.Callback):
         self._seconds_before = 0.0
         self.record(epoch, logs or {}, seconds)
         self.save(0.0)
+        if not self.run.writes:
+            return
         self.write_files()
         for notify in self.on_epoch:
             notify(self.history.rows[-1], self)
 
     def save(self, seconds_in_epoch: float) -> None:
-        """Writes a checkpoint of the run as it stands."""
+        """Writes a checkpoint of the run as it stands; all workers must call it, to read the state together."""
         arrays = {f"state/{name}": value for name, value in read_state(self.model).items()}
         arrays |= {f"history/{name}": value for name, value in self.history.to_arrays().items()}
         arrays |= {f"metrics/{i}": value for i, value in enumerate(read_metrics(self.model))}
         arrays["seconds_in_epoch"] = np.float64(seconds_in_epoch)
         arrays["retries"] = np.frombuffer(json.dumps(self.retries).encode(), np.uint8)
+        if not self.run.writes:
+            return
         try:
             save_checkpoint(self.run.checkpoints, self.step, arrays)
             if self.retries:

@@ -14,8 +14,9 @@ import tensorflow as tf
 from fairdarts_tf.checkpoints import CorruptCheckpointError, load_latest
 from fairdarts_tf.distribution import distribute
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.model_state import write_state
+from fairdarts_tf.model_state import read_state, write_state
 from fairdarts_tf.runs import Run
+from fairdarts_tf.workers import arrays_from_chief
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Progress:
 
 
 def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | None = None) -> Progress:
-    """Sets a model to the newest checkpoint of its run, if there is one.
+    """Sets a model to the newest checkpoint of its run, if there is one; on all workers to what the chief read.
 
     One that is damaged is named, renamed and passed over.
 
@@ -51,9 +52,7 @@ def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | No
     Raises:
         RunError: When there are checkpoints and none is whole, or it does not fit the model.
     """
-    arrays, passed_over = load_latest(run.checkpoints, before)
-    for error in passed_over:
-        print(f"warning: {error} Going on from the one before it.{_set_aside(error)}", file=sys.stderr)
+    arrays = arrays_from_chief(_newest(run, before) if run.writes else None, model.distribute_strategy)
     if arrays is None:
         return Progress()
     write_state(model, _under("state/", arrays))
@@ -67,6 +66,11 @@ def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | No
         # Checkpoints of earlier versions know of none.
         tuple(json.loads(bytes(arrays["retries"]).decode())) if "retries" in arrays else (),
     )
+
+
+def share_state(model: keras.Model) -> None:
+    """Sets the model to the chief's state, on all workers."""
+    write_state(model, arrays_from_chief(read_state(model), model.distribute_strategy))
 
 
 def fit_from(
@@ -98,6 +102,13 @@ def fit_from(
     if epoch < epochs:
         batches = distribute(batches_from(epoch * steps_per_epoch), model.distribute_strategy)
         model.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, **options)
+
+
+def _newest(run: Run, before: int | None) -> dict[str, np.ndarray] | None:
+    arrays, passed_over = load_latest(run.checkpoints, before)
+    for error in passed_over:
+        print(f"warning: {error} Going on from the one before it.{_set_aside(error)}", file=sys.stderr)
+    return arrays
 
 
 def _set_aside(error: RunError) -> str:

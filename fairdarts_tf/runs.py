@@ -38,15 +38,20 @@ class Run:
         workdir: The directory.
         defaults: What a setting is that the directory does not have, as it was made before there was such a flag: every
             flag's default leaves a run what it was. Defaults to None: nothing.
+        writes: Whether this process writes there; of several workers only the chief does.
 
     Attributes:
         workdir: The directory.
+        writes: See above.
         checkpoints: Its directory of checkpoints.
         tensorboard: Its directory of event files.
     """
 
-    def __init__(self, workdir: str | os.PathLike[str], defaults: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, workdir: str | os.PathLike[str], defaults: Mapping[str, str] | None = None, writes: bool = True
+    ) -> None:
         self.workdir = Path(workdir)
+        self.writes = writes
         self._defaults = defaults or {}
         self.checkpoints = self.workdir / "checkpoints"
         self.tensorboard = self.workdir / "tensorboard"
@@ -80,11 +85,14 @@ class Run:
     def open(self, settings: Mapping[str, str]) -> None:
         """Makes the directory, takes it for this process alone, and writes the settings, unless they are there.
 
-        They go to its ``flags.txt``. What earlier processes left half written is removed.
+        They go to its ``flags.txt``. What earlier processes left half written is removed. A process that does not
+        write here does nothing.
 
         Raises:
             RunError: When `check` refuses, another process works in the directory, or it cannot be written.
         """
+        if not self.writes:
+            return
         self.check(settings)
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)

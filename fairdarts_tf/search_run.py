@@ -36,6 +36,7 @@ from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import space_of
 from fairdarts_tf.tensorboard_log import TensorBoardLog
 from fairdarts_tf.unrolled_search import UnrolledSearch
+from fairdarts_tf.workers import check_agreement, lost_workers_named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +72,24 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
         FairDartsError: When settings, data or directory are unfit, or at the end no genotype can be derived. What the
             search has saved until then is intact.
         NotFiniteError: When a loss or a gradient is NaN or infinite.
+        WorkerLostError: When another worker is gone.
     """
     devices.configure_runtime()
-    with Run(workdir, default_flags(SearchSettings)) as run:
+    is_chief = devices.cluster_of(settings.strategy).is_chief
+    with Run(workdir, default_flags(SearchSettings), writes=is_chief) as run:
         return _search(settings, run)
 
 
 def _search(settings: SearchSettings, run: Run) -> SearchResult:
     run.check(settings.as_flags())
     space_of(settings)
+    strategy = devices.strategy(settings.strategy, settings.batch_size)
+    with lost_workers_named(strategy):
+        return _search_on(settings, run, strategy)
+
+
+def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strategy) -> SearchResult:
+    check_agreement(settings.as_flags(), strategy)
     images = data.load_dataset(
         settings.dataset,
         "train",
@@ -88,7 +98,6 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
         image_size=settings.image_size or None,
     )
     batches = _Batches(settings, images)
-    strategy = devices.strategy(settings.strategy, settings.batch_size)
     search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
     run.open(settings.as_flags())
     progress = restore(run, search, batches.steps_per_epoch)
@@ -107,7 +116,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
     if settings.measures_eigenvalue:
         recorder.measures.append(_eigenvalue_measure(settings, search, batches))
     total = settings.epochs * batches.steps_per_epoch
-    bar = ProgressBar("search", total, progress.step)
+    bar = ProgressBar("search", total, progress.step, shown=run.writes)
     log = TensorBoardLog(run)
     recorder.on_epoch += [
         log,
@@ -143,8 +152,9 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
         return SearchResult(None, history, search, signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     failure = recorder.try_to_derive()
-    recorder.write_files()
-    _write_report(run)
+    if run.writes:
+        recorder.write_files()
+        _write_report(run)
     if failure is not None:
         raise GenotypeError(
             f"the search is complete, but {failure} The alphas are saved: derive --alphas={run.workdir} --method=darts "

@@ -85,7 +85,8 @@ class SearchSettings:
         xla: Whether XLA compiles the step. On a CPU, and on some GPUs, it makes depthwise convolutions many times
             slower: measure.
         seed: Chooses initial weights, halves, data order and augmentation.
-        strategy: ``auto`` (all GPUs), ``none`` (one device) or ``mirrored`` (all GPUs, or all logical CPU devices).
+        strategy: ``auto`` (the workers in TF_CONFIG where it names several, else all GPUs), ``none`` (one device),
+            ``mirrored`` (all GPUs of this machine, or all logical CPU devices) or ``multi_worker``.
         sync_batch_norm: Whether BatchNorm uses the mean and variance of the whole batch, so
             that several devices compute what one would; otherwise each uses those of its own part of the batch.
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 
-STRATEGIES = ("auto", "none", "mirrored")
+STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 ON_NAN = ("stop", "retry")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 

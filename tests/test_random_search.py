@@ -124,6 +124,14 @@ def test_goes_on_where_it_stopped(finished: Path, tmp_path: Path, monkeypatch: p
     assert rows(workdir) == rows(finished)
 
 
+def test_several_workers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    cluster = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", cluster)
+    assert random_search(tmp_path / "run") == 2
+    assert "one machine, but TF_CONFIG names several workers" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_refusals(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for changes, words in (
         ({"workdir": finished, "skips": 2}, "--skips=2 (the run has 1)"),

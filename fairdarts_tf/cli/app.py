@@ -1,7 +1,8 @@
 """What all commands share: flags of their own, one clear line for bad input, and exit codes.
 
-Exit codes: 0 when done; 2 for bad input; 3 where a run's numbers became NaN or infinite; 130 when interrupted from the
-keyboard; 141 when the reader of the output, as ``head``, has closed it; 143 when terminated.
+Exit codes: 0 when done; 2 for bad input; 3 where a run's numbers became NaN or infinite; 75 where another worker of the
+run is gone; 130 when interrupted from the keyboard; 141 when the reader of the output, as ``head``, has closed it; 143
+when terminated.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from fairdarts_tf.errors import FairDartsError, NotFiniteError
+from fairdarts_tf.errors import FairDartsError, NotFiniteError, WorkerLostError
 
 EXIT_BAD_INPUT = 2
 EXIT_NOT_FINITE = 3
+EXIT_WORKER_LOST = 75
+"""The system's code for a failure that may be gone when the same is tried again."""
 EXIT_INTERRUPTED = 130
 EXIT_OUTPUT_CLOSED = 141
 EXIT_TERMINATED = 143
@@ -75,6 +78,8 @@ class Command:
             return self._fail(f"{str(error).removeprefix('ERROR:: ')}. --help lists all flags with their types.")
         except NotFiniteError as error:
             return self._fail(str(error), EXIT_NOT_FINITE)
+        except WorkerLostError as error:
+            return self._fail(str(error), EXIT_WORKER_LOST)
         except FairDartsError as error:
             return self._fail(str(error))
         except BrokenPipeError:

@@ -21,8 +21,8 @@ COMMAND = Command(
     """Searches for cells with FairDARTS and leaves the run in --workdir.
 
 Started again with the same --workdir it goes on where it stopped. Exit codes: 0 when the search is complete, 2 for bad
-input, 3 where a loss or a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 when terminated;
-the last two save first.""",
+input, 3 where a loss or a gradient became NaN or infinite, 75 when another worker is gone, 130 when stopped from the
+keyboard and 143 when terminated; the last two save first.""",
 )
 
 _SUBJECTS = {
@@ -72,6 +72,7 @@ def main() -> int:
     run.refuse_if_in_use()
     space_of(settings)
     load_tensorflow()
+    from fairdarts_tf.devices import cluster_of
     from fairdarts_tf.search_run import run_search
 
     result = run_search(settings, workdir)
@@ -79,6 +80,8 @@ def main() -> int:
         flagfile = run.workdir / "flags.txt"
         print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+    if not cluster_of(settings.strategy).is_chief:
+        return 0
     report = run.workdir / "report.html"
     print(f"found {run.workdir / 'genotype.json'}" + (f"; see {report}" if report.is_file() else ""))
     return 0

@@ -22,8 +22,8 @@ COMMAND = Command(
 
 Started again with the same --workdir it goes on where it stopped. The best epoch is chosen by images that are held back
 from the training split, never by test images. Exit codes: 0 when the training is complete, 2 for bad input, 3
-where a loss or a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 when terminated; the last
-two save first.
+where a loss or a gradient became NaN or infinite, 75 when another worker is gone, 130 when stopped from the keyboard
+and 143 when terminated; the last two save first.
 
 The defaults are the paper's, for images of 32 pixels. Those of digits, with 8, are too small for the default cutout and
 for the auxiliary head.
@@ -87,6 +87,7 @@ def main() -> int:
     if run.settings() is None:
         Genotype.load(settings.named_genotype)
     load_tensorflow()
+    from fairdarts_tf.devices import cluster_of
     from fairdarts_tf.training.run import run_training
 
     result = run_training(settings, workdir)
@@ -94,6 +95,8 @@ def main() -> int:
         flagfile = run.workdir / "flags.txt"
         print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+    if not cluster_of(settings.strategy).is_chief:
+        return 0
     print(_summary(result.history, run))
     return 0
 

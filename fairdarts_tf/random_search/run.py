@@ -15,6 +15,8 @@ import keras
 
 from fairdarts_tf.costs import network_cost
 from fairdarts_tf.derivation import SKIP
+from fairdarts_tf.devices import cluster_of
+from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.files import write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import Row, rows_as_csv
@@ -77,6 +79,11 @@ def run_random_search(
         FairDartsError: When settings, data or directory are unfit.
     """
     options = {**SHORT_TRAINING, **training}
+    if cluster_of(options.get("strategy", "auto")).has_several:
+        raise ConfigurationError(
+            "a random search runs on one machine, but TF_CONFIG names several workers. Unset it, or use "
+            "--strategy=mirrored."
+        )
     recorded = check_random_search(settings, workdir, options)
     genotypes = draw_candidates(settings)
     run = Run(workdir)

@@ -64,7 +64,10 @@ class TrainRecorder(Recorder):
                 "images_per_second": self.settings.batch_size * self.steps_per_epoch / seconds,
             }
         )
+        # All workers read them together.
         weights = self.model.kept_weights()
+        if not self.run.writes:
+            return
         try:
             if self.history.best_epoch() == epoch + 1:
                 save_weights(self.run.workdir, "best", weights)

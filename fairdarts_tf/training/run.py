@@ -19,7 +19,7 @@ from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.optimizers import MomentumSGD
-from fairdarts_tf.resuming import restore
+from fairdarts_tf.resuming import restore, share_state
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.training.data import TrainingData, load_training_images
@@ -31,6 +31,7 @@ from fairdarts_tf.training.recorder import TrainRecorder
 from fairdarts_tf.training.settings import TrainSettings
 from fairdarts_tf.training.tensorboard_log import TensorBoardLog
 from fairdarts_tf.training.weight_average import AverageOnTest
+from fairdarts_tf.workers import check_agreement, lost_workers_named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,21 +63,31 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
         FairDartsError: When settings, genotype, data or directory are unfit. What the training has saved until then is
             intact.
         NotFiniteError: When a loss or a gradient is NaN or infinite.
+        WorkerLostError: When another worker is gone.
     """
     devices.configure_runtime()
-    with Run(workdir, default_flags(TrainSettings)) as run:
+    is_chief = devices.cluster_of(settings.strategy).is_chief
+    with Run(workdir, default_flags(TrainSettings), writes=is_chief) as run:
         return _train(settings, run)
 
 
 def _train(settings: TrainSettings, run: Run) -> TrainResult:
     run.check(settings.as_flags())
     genotype = genotype_of(settings, run)
+    strategy = devices.strategy(settings.strategy, settings.batch_size)
+    with lost_workers_named(strategy):
+        return _train_on(settings, genotype, run, strategy)
+
+
+def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: tf.distribute.Strategy) -> TrainResult:
+    check_agreement(settings.as_flags() | {"genotype": genotype.to_json()}, strategy)
     images = load_training_images(settings)
     batches = TrainingData(settings, images)
-    strategy = devices.strategy(settings.strategy, settings.batch_size)
     training = build_training(settings, genotype, images.image_shape, images.num_classes, strategy)
-    if settings.init_from and not list_checkpoints(run.checkpoints):
-        _inherit(training.network, settings.init_from)
+    if settings.init_from:
+        if run.writes and not list_checkpoints(run.checkpoints):
+            _inherit(training.network, settings.init_from)
+        share_state(training)
     found = FoundNetwork(
         training.network, images.class_names, images.image_shape, batches.mean, batches.std, settings.dataset
     )
@@ -84,7 +95,8 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
     progress = restore(run, training, batches.steps_per_epoch)
     # Only now is it sure that what the directory holds belongs to these data: nothing was written before.
     run.open(settings.as_flags())
-    write_description(run, found)
+    if run.writes:
+        write_description(run, found)
     history = TrainHistory() if progress.history is None else TrainHistory.from_arrays(progress.history)
 
     signals = StopOnSignal()
@@ -92,10 +104,11 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
         run, settings, history, batches.steps_per_epoch, progress, interrupted=lambda: signals.received is not None
     )
     total = settings.epochs * batches.steps_per_epoch
-    bar = ProgressBar("train", total, progress.step)
+    bar = ProgressBar("train", total, progress.step, shown=run.writes)
     log = TensorBoardLog(run)
     recorder.on_epoch += [log, lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
-    print(batches.describe(), file=sys.stderr)
+    if run.writes:
+        print(batches.describe(), file=sys.stderr)
     try:
         fit_run(
             recorder,
@@ -115,7 +128,8 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
         log.close()
     if signals.received is not None and recorder.step < total:
         return TrainResult(history, training, signals.received)
-    recorder.write_files()
+    if run.writes:
+        recorder.write_files()
     return TrainResult(history, training)
 
 
