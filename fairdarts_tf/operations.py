@@ -10,17 +10,17 @@ Sources: DARTS (Liu et al., ICLR 2019) and FairDARTS (Chu et al., ECCV 2020) wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from fairdarts_tf import convolutions
+from fairdarts_tf.edges import chain, compiled, multiply, normalize, rows_of, separable
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.initializers import FanInUniform
-from fairdarts_tf.kernels.terms import Term, scaled_terms, separable_terms, sum_terms
+from fairdarts_tf.kernels.terms import Term, sum_terms
 from fairdarts_tf.normalization import BatchNormalization
-from fairdarts_tf.separable_chain import Stage, separable_chain
 from fairdarts_tf.source_state import SourceState, join_phases
 
 
@@ -127,8 +127,8 @@ class Pooling(Operation):
         """Pools once, then normalises and scales for each edge."""
         pooled = _POOLS[self.kind](state.tensor, self.stride)
         if self.normalize:
-            return _normalize([pooled], self.normalization, scales, state)
-        return _multiply(pooled, self.edges, scales, state)
+            return normalize([pooled], self.normalization, scales, state)
+        return multiply(pooled, self.edges, scales, state)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments that rebuild this layer."""
@@ -168,10 +168,10 @@ class FactorizedReduce(Operation):
                 axis=-1,
             )
             for kernel_1, kernel_2 in zip(
-                _rows(self.kernel_1, state.tensor.dtype), _rows(self.kernel_2, state.tensor.dtype), strict=True
+                rows_of(self.kernel_1, state.tensor.dtype), rows_of(self.kernel_2, state.tensor.dtype), strict=True
             )
         ]
-        return _normalize(outputs, self.normalization, scales, state)
+        return normalize(outputs, self.normalization, scales, state)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
         """Returns the shape of each edge's output."""
@@ -187,7 +187,7 @@ class Identity(Operation):
 
     def compute(self, state: SourceState, scales: tf.Tensor | None = None) -> list[tf.Tensor | Term]:
         """Returns the input, scaled, for each edge."""
-        return _multiply(state.tensor, self.edges, scales, state)
+        return multiply(state.tensor, self.edges, scales, state)
 
 
 class SeparableConvolution(Operation):
@@ -217,12 +217,12 @@ class SeparableConvolution(Operation):
         kernels = (self.depthwise_1, self.pointwise_1), (self.depthwise_2, self.pointwise_2)
         normalizations = self.normalization_1, self.normalization_2
         if state.compiled:
-            return _compiled(state, kernels, normalizations, scales, self.stride)
+            return compiled(state, kernels, normalizations, scales, self.stride)
         if state.recomputes:
-            return _chain(state.activated, kernels, normalizations, scales, self.stride)
-        outputs = _separable([state.activated] * self.edges, *kernels[0], stride=self.stride)
+            return chain(state.activated, kernels, normalizations, scales, self.stride)
+        outputs = separable([state.activated] * self.edges, *kernels[0], stride=self.stride)
         outputs = self.normalization_1.call(outputs, training=state.training)
-        outputs = _separable([tf.nn.relu(x) for x in outputs], *kernels[1])
+        outputs = separable([tf.nn.relu(x) for x in outputs], *kernels[1])
         return self.normalization_2.call(outputs, scales=scales, training=state.training)
 
     def get_config(self) -> dict[str, object]:
@@ -253,15 +253,15 @@ class DilatedConvolution(Operation):
         """Returns one tensor for each edge."""
         if state.compiled:
             kernels = self.depthwise, self.pointwise
-            return _compiled(state, [kernels], [self.normalization], scales, self.stride, dilation=2)
+            return compiled(state, [kernels], [self.normalization], scales, self.stride, dilation=2)
         images, dilation = state.activated, 2
         if self.stride == 2:
             images, dilation = state.even_pixels, 1
         elif self.stays_in_phases(state):
             images, dilation = state.phases, 1
         if state.recomputes and dilation == 1:
-            return _chain(images, [(self.depthwise, self.pointwise)], [self.normalization], scales)
-        outputs = _separable([images] * self.edges, self.depthwise, self.pointwise, dilation=dilation)
+            return chain(images, [(self.depthwise, self.pointwise)], [self.normalization], scales)
+        outputs = separable([images] * self.edges, self.depthwise, self.pointwise, dilation=dilation)
         return self.normalization.call(outputs, scales=scales, training=state.training)
 
     def stays_in_phases(self, state: SourceState) -> bool:
@@ -290,10 +290,10 @@ class FactorizedConvolution(Operation):
                 convolutions.convolution(state.activated, kernel_1x7, (1, self.stride)), kernel_7x1, (self.stride, 1)
             )
             for kernel_1x7, kernel_7x1 in zip(
-                _rows(self.kernel_1x7, state.tensor.dtype), _rows(self.kernel_7x1, state.tensor.dtype), strict=True
+                rows_of(self.kernel_1x7, state.tensor.dtype), rows_of(self.kernel_7x1, state.tensor.dtype), strict=True
             )
         ]
-        return _normalize(outputs, self.normalization, scales, state)
+        return normalize(outputs, self.normalization, scales, state)
 
 
 def skip_connect(stride: int = 1, **kwargs: object) -> Operation:
@@ -343,78 +343,3 @@ for _layer in (
     FactorizedConvolution,
 ):
     keras.saving.register_keras_serializable("fairdarts_tf")(_layer)
-
-
-def _rows(kernels: keras.Variable, dtype: tf.DType) -> list[tf.Tensor]:
-    """Returns one kernel an edge, in the dtype of the images; the variable is read once."""
-    return tf.unstack(tf.cast(tf.convert_to_tensor(kernels), dtype))
-
-
-def _separable(
-    images: list[tf.Tensor], depthwise: keras.Variable, pointwise: keras.Variable, stride: int = 1, dilation: int = 1
-) -> list[tf.Tensor]:
-    """Returns the depthwise and then pointwise convolution of each edge's images."""
-    dtype = images[0].dtype
-    return [
-        convolutions.pointwise(convolutions.depthwise(x, of_depth, stride, dilation), of_point)
-        for x, of_depth, of_point in zip(images, _rows(depthwise, dtype), _rows(pointwise, dtype), strict=True)
-    ]
-
-
-def _chain(
-    images: tf.Tensor,
-    kernels: Sequence[tuple[keras.Variable, keras.Variable]],
-    normalizations: Sequence[BatchNormalization],
-    scales: tf.Tensor | None,
-    stride: int = 1,
-) -> list[tf.Tensor]:
-    """Trains depthwise and pointwise convolutions, each followed by BatchNorm; the scales enter the last."""
-    last = normalizations[-1]
-    stages = [
-        Stage(
-            *(tf.cast(tf.convert_to_tensor(variable), images.dtype) for variable in pair),
-            *normalization.gamma_and_beta(scales if normalization is last else None),
-        )
-        for pair, normalization in zip(kernels, normalizations, strict=True)
-    ]
-    outputs, statistics = separable_chain(images, stages, stride, last.epsilon)
-    for normalization, batch in zip(normalizations, statistics, strict=True):
-        normalization.update(batch)
-    return list(outputs)
-
-
-def _compiled(
-    state: SourceState,
-    kernels: Sequence[tuple[keras.Variable, keras.Variable]],
-    normalizations: Sequence[BatchNormalization],
-    scales: tf.Tensor | None,
-    stride: int,
-    dilation: int = 1,
-) -> list[Term]:
-    """Trains ReLU, depthwise and pointwise convolutions by compiled kernels."""
-    *others, last = normalizations
-    norms = [*(normalization.batch_norm() for normalization in others), last.batch_norm(scales)]
-    weights = [tuple(tf.convert_to_tensor(variable) for variable in pair) for pair in kernels]
-    stages = separable_terms(state.tensor, weights, norms, stride, dilation)
-    for normalization, terms in zip(normalizations, stages, strict=True):
-        normalization.update_from(terms)
-    return stages[-1]
-
-
-def _normalize(
-    outputs: list[tf.Tensor], normalization: BatchNormalization, scales: tf.Tensor | None, state: SourceState
-) -> list[tf.Tensor | Term]:
-    """Normalises one tensor for each edge, or one that all edges share."""
-    if state.compiled:
-        return normalization.terms(outputs, scales)
-    shared = outputs * normalization.rows if len(outputs) == 1 else outputs
-    return normalization.call(shared, scales=scales, training=state.training)
-
-
-def _multiply(tensor: tf.Tensor, edges: int, scales: tf.Tensor | None, state: SourceState) -> list[tf.Tensor | Term]:
-    """Scales a tensor for each edge."""
-    if scales is None:
-        return [tensor] * edges
-    if state.compiled:
-        return scaled_terms(tensor, tf.cast(tf.convert_to_tensor(scales), tensor.dtype))
-    return [tensor * scale for scale in tf.unstack(tf.cast(tf.convert_to_tensor(scales), tensor.dtype))]

@@ -23,6 +23,7 @@ from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History, Row
+from fairdarts_tf.kernels.library import say_if_left_out
 from fairdarts_tf.losses import node_penalty
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.perturbations import SearchPerturbations
@@ -100,6 +101,7 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
     batches = _Batches(settings, images)
     search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
     run.open(settings.as_flags())
+    say_if_left_out(settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1)
     progress = restore(run, search, batches.steps_per_epoch)
     history = History() if progress.history is None else History.from_arrays(progress.history)
 

@@ -195,3 +195,18 @@ def test_a_portable_graph_has_none():
         with built.portable_graph(False):
             assert not built.usable(tf.float32)
     assert built.usable(tf.float32) == (built.library() is not None)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("precision", "xla", "synchronized", "said"),
+    [
+        ("float32", False, False, ""),
+        ("float32", True, False, "--xla"),
+        ("mixed_bfloat16", False, True, "--precision=mixed_bfloat16 and --sync_batch_norm on several replicas"),
+    ],
+)
+def test_a_run_without_them_says_why(capsys, precision: str, xla: bool, synchronized: bool, said: str):
+    built.say_if_left_out(precision, xla, synchronized)
+    error = capsys.readouterr().err
+    assert (f"with {said} cells" in error) if said else not error

@@ -57,6 +57,24 @@ def usable(dtype: tf.DType) -> bool:
     return library() is not None
 
 
+def say_if_left_out(precision: str, xla: bool, synchronized: bool) -> None:
+    """Prints that a run does without the kernels, and why, where they could be had otherwise.
+
+    Args:
+        precision: A dtype policy.
+        xla: Whether XLA compiles the steps.
+        synchronized: Whether BatchNorm is synchronised over several replicas.
+    """
+    reasons = [f"--precision={precision}"] * (precision != "float32") + ["--xla"] * xla
+    reasons += ["--sync_batch_norm on several replicas"] * synchronized
+    if reasons and library() is not None:
+        print(
+            f"note: with {' and '.join(reasons)} cells are computed by TensorFlow's own operations, not by the "
+            "compiled kernels",
+            file=sys.stderr,
+        )
+
+
 @contextlib.contextmanager
 def portable_graph(wanted: bool = True) -> Iterator[None]:
     """Within, graphs are built of TensorFlow's own operations alone, as for XLA.

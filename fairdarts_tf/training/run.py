@@ -17,6 +17,7 @@ from fairdarts_tf.distribution import distribute
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.kernels.library import say_if_left_out
 from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.optimizers import MomentumSGD
 from fairdarts_tf.resuming import restore, share_state
@@ -95,6 +96,7 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
     progress = restore(run, training, batches.steps_per_epoch)
     # Only now is it sure that what the directory holds belongs to these data: nothing was written before.
     run.open(settings.as_flags())
+    say_if_left_out(settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1)
     if run.writes:
         write_description(run, found)
     history = TrainHistory() if progress.history is None else TrainHistory.from_arrays(progress.history)
