@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import sys
@@ -174,6 +175,23 @@ def test_weights_that_do_not_fit_are_named(monkeypatch, capsys, files, state):
 def test_what_is_no_state_is_refused(monkeypatch, capsys, files, content):
     monkeypatch.setitem(sys.modules, "torch", StandIn(content))
     assert "model.pth.tar" in refusal(capsys, files)
+
+
+def test_a_truncated_file_is_named(monkeypatch, capsys, files):
+    """Of a truncated archive torch raises an OSError that names no file."""
+    monkeypatch.setitem(sys.modules, "torch", StandIn(OSError(errno.EINVAL, "Invalid argument")))
+    assert "model.pth.tar is broken or truncated" in refusal(capsys, files)
+
+
+def test_torch_itself_refuses_a_truncated_file(capsys, files, state):
+    torch = pytest.importorskip("torch")
+    content = {"state_dict": {name: torch.from_numpy(np.array(value)) for name, value in state.items()}}
+    torch.save(content, files / "model.pth.tar")
+    whole = (files / "model.pth.tar").read_bytes()
+    for size in range(0, len(whole), 1 + len(whole) // 20):
+        (files / "model.pth.tar").write_bytes(whole[:size])
+        assert "model.pth.tar is broken or truncated" in refusal(capsys, files)
+    assert "model.pth.tar is broken or truncated" in refusal(capsys, files)
 
 
 def test_an_absent_file_is_named(monkeypatch, capsys, files, state):

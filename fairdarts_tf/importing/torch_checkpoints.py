@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fairdarts_tf.errors import ConfigurationError, RunError
+from fairdarts_tf.files import open_file
 
 OLDEST_TORCH = (2, 6)
 """Before it, a file could run code even where only weights were asked for (CVE-2025-32434)."""
@@ -82,13 +83,13 @@ def _import_torch() -> ModuleType:
 def _load(torch: ModuleType, path: Path) -> Any:
     if not path.is_file():
         raise RunError(f"there is no file {path}. Name a checkpoint that PyTorch wrote.")
+    with open_file(path):  # What the system refuses is told as that; torch's own OSErrors are of the content.
+        pass
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with torch.serialization.safe_globals([_in_place_of(name) for name in _NUMPY_SCALARS]):
                 return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # Foreign bytes make torch fail in more ways than could be listed.
         foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
         if foreign:
@@ -98,7 +99,8 @@ def _load(torch: ModuleType, path: Path) -> Any:
             ) from None
         # Torch's own text advises to read it without the protection.
         raise RunError(
-            f"{path} is broken, or no file of weights alone that PyTorch wrote. Copy it again, or name another."
+            f"{path} is broken or truncated, or no file of weights alone that PyTorch wrote. Copy it again, or name "
+            "another."
         ) from None
 
 
