@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 from tiny_network import tiny_found_network, write_workdir
 
 from fairdarts_tf.cli.export import COMMAND, main
@@ -95,7 +97,36 @@ def test_unfit_flags(tmp_path, monkeypatch, capsys, flags, message):
 def test_other_data_do_not_fit(tmp_path, capsys):
     workdir = write_workdir(tmp_path / "run", tiny_found_network(), SETTINGS)
     assert run_export(f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}") == 2
-    assert "but the network was made for 3 classes" in capsys.readouterr().err
+    assert "but the network tells 3 apart" in capsys.readouterr().err
+
+
+def test_other_classes_do_not_fit(tmp_path, digits_network, capsys):
+    """As many of them, of images of the same size, are still others."""
+    letters = dataclasses.replace(digits_network, class_names=tuple("abcdefghij"))
+    for letter in letters.class_names:
+        for split in ("train", "test"):
+            (tmp_path / "images" / split / letter.upper()).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / "images" / split / letter.upper() / "0.png")
+    workdir = write_workdir(tmp_path / "run", letters, SETTINGS)
+    other = f"--dataset=folder:{tmp_path / 'images'}"
+    assert run_export(f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}", other) == 2
+    assert "class 0 is 'A' in the data set, but 'a' in the network" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_data_were_not_held_back_by_the_seed(digits_network, workdir, tmp_path, capsys):
+    (workdir / "flags.txt").write_text(SETTINGS.replace("digits", "mnist"))
+    given = (f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}", "--dataset=digits", "--images=20")
+    assert run_export(*given, "--split=train") == 2
+    assert "of its own data set, 'mnist', and not of 'digits'" in capsys.readouterr().err
+    source = ImageSource.of_run(workdir, digits_network, "digits")
+    assert len(source.trained_on(digits_network, count=10_000)) == len(load_dataset("digits", "train"))
+    assert run_export(*given, "--formats=tflite", "--quantize=int8", "--format=json") == 0
+    printed = capsys.readouterr()
+    said = "training images of digits, while the network was trained on mnist"
+    assert f"int8 is calibrated on 200 {said}" in printed.err
+    assert json.loads(printed.out)[0]["calibrated_on"] == said
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["files"][0]["calibrated_on"] == said
 
 
 def test_calibration_keeps_to_what_was_trained_on(digits_network, workdir):

@@ -9,6 +9,7 @@ import numpy as np
 
 from fairdarts_tf import data
 from fairdarts_tf.errors import DataError, RunError
+from fairdarts_tf.evaluation.images import check_fit
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.runs import Run
 
@@ -17,10 +18,11 @@ CALIBRATION_IMAGES = 200
 
 @dataclasses.dataclass(frozen=True)
 class ImageSource:
-    """The data set of a network, and which of its images the network was trained on.
+    """A data set for a network, and which of its images the network was trained on.
 
     Attributes:
         dataset: Its name.
+        trained_dataset: The name of the one that the network was trained on; empty: the same.
         data_dir: Where tensorflow-datasets keeps it; empty: its own default.
         download: Whether it may be downloaded.
         validation_portion: The share of the training split that was held back from the training.
@@ -28,6 +30,7 @@ class ImageSource:
     """
 
     dataset: str
+    trained_dataset: str = ""
     data_dir: str = ""
     download: bool = False
     validation_portion: float = 0.0
@@ -44,12 +47,14 @@ class ImageSource:
             RunError: When the run's ``flags.txt`` holds no such settings.
         """
         settings = Run(workdir).settings() or {}
-        name = dataset or settings.get("dataset") or found.dataset
+        trained = settings.get("dataset") or found.dataset
+        name = dataset or trained
         if not name:
             raise DataError(f"which images? {workdir} does not say what it was trained on. Name it with --dataset.")
         try:
             return cls(
                 name,
+                trained,
                 data_dir or settings.get("data_dir", ""),
                 settings.get("download", "false") == "true",
                 float(settings.get("validation_portion", 0)),
@@ -71,8 +76,14 @@ class ImageSource:
 
         Raises:
             DataError: When the data set cannot be loaded, does not fit the network, or held back nothing of
-                ``"train"``.
+                ``"train"``, as another than the run's never did.
         """
+        if split == "train" and not self._is_own:
+            raise DataError(
+                f"of the split 'train' only what the run held back verifies anything, which is of its own data set, "
+                f"{self.trained_dataset!r}, and not of {self.dataset!r}. Leave --dataset out, or choose another "
+                "--split."
+            )
         images = self._load(found, split)
         indices = self._training_parts(images)[1] if split == "train" else np.arange(len(images))
         if not len(indices):
@@ -83,9 +94,23 @@ class ImageSource:
         return images.images[chosen], images.labels[chosen]
 
     def trained_on(self, found: FoundNetwork, count: int = CALIBRATION_IMAGES) -> np.ndarray:
-        """Returns some of the images that the network was trained on; arguments and errors as of `held_back`."""
+        """Returns some of the images that the network was trained on; arguments and errors as of `held_back`.
+
+        Of a data set that is not the run's, they are any of its training images.
+        """
         images = self._load(found, "train")
-        return images.images[_some(self._training_parts(images)[0], count)]
+        indices = self._training_parts(images)[0] if self._is_own else np.arange(len(images))
+        return images.images[_some(indices, count)]
+
+    def describe_calibration(self) -> str:
+        """Returns, for people, which images those of `trained_on` are."""
+        if self._is_own:
+            return f"images of {self.dataset} that the network was trained on"
+        return f"training images of {self.dataset}, while the network was trained on {self.trained_dataset}"
+
+    @property
+    def _is_own(self) -> bool:
+        return self.trained_dataset in ("", self.dataset)
 
     def _training_parts(self, images: data.LabelledImages) -> tuple[np.ndarray, np.ndarray]:
         """Returns which of the training split was trained on, and which held back."""
@@ -100,12 +125,7 @@ class ImageSource:
             download=self.download,
             image_size=height if height == width else None,
         )
-        if images.image_shape != tuple(found.image_shape) or images.num_classes != len(found.class_names):
-            raise DataError(
-                f"dataset {self.dataset!r} has {images.num_classes} classes and images of shape {images.image_shape}, "
-                f"but the network was made for {len(found.class_names)} classes and {tuple(found.image_shape)}. Name "
-                "the data set that it was trained on with --dataset."
-            )
+        check_fit(images, found.class_names, found.image_shape)
         return images
 
 

@@ -35,6 +35,7 @@ def export_network(
     held_back_images: np.ndarray,
     held_back_labels: np.ndarray,
     calibration_images: np.ndarray | None = None,
+    calibrated_on: str = "",
     progress: Progress = lambda line: None,
 ) -> list[Verification]:
     """Writes a network in several forms, and verifies each in its own runtime before any is put in place.
@@ -57,6 +58,7 @@ def export_network(
         held_back_images: (N, height, width, channels), uint8, for the verification: on which no weight was trained.
         held_back_labels: (N,), integers.
         calibration_images: (M, height, width, channels), uint8: a few hundred of the training set, for ``"int8"``.
+        calibrated_on: What these are, for people. Defaults to nothing said.
         progress: Defaults to silence.
 
     Returns:
@@ -77,6 +79,7 @@ def export_network(
         raise DataError(f"{len(held_back_images)} held-back images have {len(held_back_labels)} labels. Give one each.")
     if any(file.quantization == "int8" for file in files):
         _check_images("calibration", calibration_images, found)
+        progress(f"int8 is calibrated on {len(calibration_images)} {calibrated_on or 'images'}")
     digest = network_digest(found)
     staying = check_target(target, files, digest)
     progress(f"running the Keras network on {len(held_back_images)} images to compare with")
@@ -84,6 +87,7 @@ def export_network(
     with staged(target) as directory:
         _write(found, files, directory, batch_size, calibration_images, progress)
         rows = _verify(files, directory, batch_size, held_back_images, held_back_labels, expected, progress)
+        rows = [_with_calibration(row, calibrated_on) for row in rows]
         write_manifest(
             directory, found, rows, digest=digest, batch_size=batch_size, images=len(held_back_images), staying=staying
         )
@@ -143,6 +147,10 @@ def _verify(
             )
         rows.append(row)
     return rows
+
+
+def _with_calibration(row: Verification, calibrated_on: str) -> Verification:
+    return dataclasses.replace(row, calibrated_on=calibrated_on) if row.quantization == "int8" else row
 
 
 def _check_images(kind: str, images: np.ndarray | None, found: FoundNetwork) -> None:

@@ -38,7 +38,7 @@ def export_run(
         quantizations: See `export_network`.
         batch_size: See `export_network`.
         weights: ``"best"`` or ``"last"``, of a training. Defaults to ``"best"``.
-        dataset: Images to verify with and to calibrate by. Defaults to the run's.
+        dataset: Images to verify with and to calibrate by: of the network's classes. Defaults to the run's.
         data_dir: Where tensorflow-datasets keeps them. Defaults to where the run had them.
         split: The split to verify with. Defaults to ``"test"``.
         images: How many images to verify with. Defaults to 256.
@@ -68,6 +68,7 @@ def export_run(
         held_back_images=held_back_images,
         held_back_labels=held_back_labels,
         calibration_images=source.trained_on(found) if calibrated else None,
+        calibrated_on=source.describe_calibration(),
         progress=progress,
     )
 

@@ -57,6 +57,7 @@ class Verification:
         latency_ms: Median time per image, in ms, of one batch: one image, unless the batch size is fixed.
         operators: How often each operation occurs, for TFLite.
         quantized_share: Share of the weights that are stored in fewer bits than float32, for TFLite.
+        calibrated_on: Which images the ranges of activations were taken from, for people, for ``"int8"``.
     """
 
     file: str
@@ -71,6 +72,7 @@ class Verification:
     latency_ms: float
     operators: Mapping[str, int] | None = None
     quantized_share: float | None = None
+    calibrated_on: str | None = None
 
 
 def reference_probabilities(found: FoundNetwork, images: np.ndarray) -> np.ndarray:
