@@ -109,19 +109,34 @@ def _draw_weights(panels: np.ndarray, alphas: Mapping[str, np.ndarray], settings
     least = dominance_threshold(settings.relaxation, settings.threshold)
     for (upper, lower), kind in zip(panels.T, CELL_KINDS, strict=True):
         weights = relax(alphas[kind])
-        _draw_trajectories(upper, alphas["epoch"], weights, settings.operations)
+        draw_trajectories(upper, alphas["epoch"], weights, settings.operations)
         upper.set_title(f"mixing weights, {_CELL_NAMES[kind]} cell")
-        colours = [COLOURS.get(operation, _OTHER_COLOUR) for operation in settings.operations]
-        dominant = dominant_counts(weights, least)
-        lower.stackplot(alphas["epoch"], dominant.T, colors=colours, edgecolor="white", linewidth=0.4)
-        _count_on(lower, max(1, dominant.sum(axis=1).max()) * 1.05)
+        draw_dominant(lower, alphas["epoch"], weights, settings.operations, least)
         lower.set_title(f"dominant operations, {_CELL_NAMES[kind]} cell")
     legend = panels[0, 1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     for line in legend.get_lines():
         line.set_linewidth(_LEGEND_LINE_WIDTH)
 
 
-def _draw_trajectories(panel: Axes, epochs: np.ndarray, values: np.ndarray, operations: Sequence[str]) -> None:
+def draw_dominant(
+    panel: Axes, epochs: np.ndarray, weights: np.ndarray, operations: Sequence[str], threshold: float | None
+) -> None:
+    """Draws how many mixing weights are dominant, by operation, as a stacked area.
+
+    Args:
+        panel: Where to.
+        epochs: (epochs,).
+        weights: (epochs, edges, operations).
+        operations: The columns' names.
+        threshold: See `fairdarts_tf.report.evolution.dominant_counts`.
+    """
+    colours = [COLOURS.get(operation, _OTHER_COLOUR) for operation in operations]
+    dominant = dominant_counts(weights, threshold)
+    panel.stackplot(epochs, dominant.T, labels=operations, colors=colours, edgecolor="white", linewidth=0.4)
+    _count_on(panel, max(1, dominant.sum(axis=1).max()) * 1.05)
+
+
+def draw_trajectories(panel: Axes, epochs: np.ndarray, values: np.ndarray, operations: Sequence[str]) -> None:
     """Draws values (epochs, edges, operations), one line each, coloured by operation."""
     # One line object for all edges of an operation, with gaps between them, is drawn several times faster.
     gap = np.full((1, values.shape[1]), np.nan)

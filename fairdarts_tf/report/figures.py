@@ -28,7 +28,9 @@ DASHES = {
 """Operations of one family share a hue: as lines their larger kernels are dashed."""
 
 _NO_FAMILY = "#7C8594"
-_PALETTE = ("#2472B8", "#C2780A", "#128A74", "#B4235A", "#8B3FA8", "#5B6472", "#7A9A01", "#D1495B")
+PALETTE = ("#2472B8", "#C2780A", "#128A74", "#B4235A", "#8B3FA8", "#5B6472", "#7A9A01", "#D1495B")
+"""For lines that are no operations, as runs and configurations."""
+
 _STATES = {"on": ["#1F66A8", "#7DB4E6"], "undecided": ["#A9C7E4", "#3F6286"], "off": ["#D5DAE1", "#39424F"]}
 _TOWARDS_WHITE = 0.28
 _ROW_HEIGHT, _LEAST_ROW_HEIGHT, _MOST_MAP_HEIGHT = 25, 12, 900
@@ -166,7 +168,7 @@ def curves(
                 "x": [int(epoch) for epoch in epochs],
                 "y": numbers,
                 "line": {"width": 2, "shape": "hvh" if whole else "linear", "dash": _dash_of_line(index)},
-                "meta": {"colours": _both(_PALETTE[index % len(_PALETTE)])},
+                "meta": {"colours": _both(PALETTE[index % len(PALETTE)])},
                 "hovertemplate": "%{y:.0f}" if whole else "%{y:.2f} %" if percent else "%{y:.4~g}",
             }
         )
@@ -262,7 +264,7 @@ def _level(value: float) -> dict[str, Any]:
 
 
 def _dash_of_line(index: int) -> str:
-    return ("solid", "dash", "dot")[index // len(_PALETTE) % 3]
+    return ("solid", "dash", "dot")[index // len(PALETTE) % 3]
 
 
 def _rounded(values: Iterable[float], digits: int) -> list[float | None]:
