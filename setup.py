@@ -55,6 +55,7 @@ setup(
             "fairdarts-random-search = fairdarts_tf.cli.random_search:run",
             "fairdarts-report = fairdarts_tf.cli.report:run",
             "fairdarts-search = fairdarts_tf.cli.search:run",
+            "fairdarts-study = fairdarts_tf.cli.study:run",
             "fairdarts-train = fairdarts_tf.cli.train:run",
         ],
     },

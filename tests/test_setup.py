@@ -28,6 +28,7 @@ COMMANDS = [
     "import_checkpoint",
     "benchmark",
     "random_search",
+    "study",
 ]
 SCRIPTS = [*COMMANDS, "test"]
 ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX", "COLAB_RELEASE_TAG")

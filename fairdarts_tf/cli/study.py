@@ -1,0 +1,90 @@
+"""The command ``study``: names of studies in, their results, figures and text out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.studies.scales import SCALES, scale_of
+
+ALL = "all"
+
+COMMAND = Command(
+    "study",
+    """Runs comparisons of the papers: searches, trainings, results.csv, figures (PNG, SVG) and text.
+
+NAME is skip_counts, coexistence, zero_one, sensitivity, without_skip, random_control, noise, dropout, early_stopping,
+stability, or all. Studies in one --workdir share their searches. Started again with the same --workdir a study goes on
+where it stopped, and does nothing twice. Exit codes: 0 when done, 2 for bad input, 3 where a run's numbers became NaN
+or infinite, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
+    arguments="NAME...",
+)
+
+_FLAGS = {"flag_values": COMMAND.flags, "module_name": "study"}
+flags.DEFINE_string("workdir", None, "Directory of all runs and results; made if absent.", **_FLAGS)
+flags.DEFINE_string("scale", "cpu", f"Size of every run: {', '.join(SCALES)}.", **_FLAGS)
+flags.DEFINE_list("seeds", [], "Seeds of every configuration; none: as many as study or scale say, from 0.", **_FLAGS)
+flags.DEFINE_string(
+    "dataset", "", "A name of tensorflow-datasets, digits or folder:PATH; empty: the scale's own.", **_FLAGS
+)
+flags.DEFINE_string("data_dir", "", "Where tensorflow-datasets keeps prepared data; empty: its own default.", **_FLAGS)
+flags.DEFINE_boolean("download", False, "Whether data that are not prepared may be downloaded.", **_FLAGS)
+
+
+def main() -> int:
+    """Runs the studies and prints where their results are.
+
+    Raises:
+        FairDartsError: When names, flags, data or a directory are unfit.
+    """
+    values = COMMAND.flags
+    if not values.workdir:
+        raise ConfigurationError("where to? Name a directory with --workdir.")
+    scale, seeds = scale_of(values.scale), _seeds(values.seeds)
+    # TensorFlow takes seconds to load: what can be refused without it is refused at once.
+    load_tensorflow()
+    from fairdarts_tf.studies.catalogue import STUDIES, study_of
+    from fairdarts_tf.studies.plan import Plan
+    from fairdarts_tf.studies.run import check_study, run_study
+
+    if not COMMAND.rest:
+        raise ConfigurationError(f"which study? Name one or more of {', '.join(STUDIES)}, or {ALL}.")
+    names = list(STUDIES) if COMMAND.rest == [ALL] else COMMAND.rest
+    studies = [study_of(name) for name in names]
+    plan = Plan(Path(values.workdir), scale, values.dataset, values.data_dir, values.download, seeds)
+    for study in studies:
+        check_study(study, plan)
+    for study in studies:
+        result = run_study(study, plan)
+        if result.results is None:
+            print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
+            return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+        print(f"{study.name}: {len(result.results.rows)} rows; see {plan.workdir / study.name / 'study.md'}")
+    return 0
+
+
+def _seeds(texts: list[str]) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(text) for text in texts)
+    except ValueError:
+        seeds = (-1,)
+    if any(not 0 <= seed < 2**31 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ConfigurationError(
+            f"--seeds={','.join(texts)}: expected different whole numbers from 0 to 2147483647, as in --seeds=0,1,2."
+        )
+    return seeds
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(COMMAND.execute(main, sys.argv))
+
+
+if __name__ == "__main__":
+    run()
