@@ -11,7 +11,7 @@ STUDY = Study(
     columns={
         "largest": "largest mixing weight of an edge, mean over edges",
         "second": "second largest mixing weight of an edge, mean over edges",
-        "skip_edges": "edges with a dominant skip connection, of 28",
+        "skip_edges": "edges with a dominant skip connection",
         "skip_edges_shared": "those of them with another dominant operation",
     },
     claims=(

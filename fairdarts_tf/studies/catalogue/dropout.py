@@ -32,5 +32,5 @@ STUDY = Study(
             by_epoch("normal_skips", "skips, normal cell"),
         ),
     ),
-    seeds=2,
+    seeds=1,
 )

@@ -34,5 +34,5 @@ STUDY = Study(
             by_epoch("normal_skips", "skips, normal cell"),
         ),
     ),
-    seeds=2,
+    seeds=1,
 )

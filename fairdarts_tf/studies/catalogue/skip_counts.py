@@ -16,6 +16,7 @@ STUDY = Study(
     claims=(
         Claim("FairDARTS' normal cell has fewer skip connections than DARTS'", "normal_skips", "fairdarts", "darts"),
     ),
+    seeds=3,
     pictures=(
         Picture(
             "skips",
