@@ -137,15 +137,17 @@ class SynchronizedNormalizations:
         shared = tf.ones_like(gamma[0]), tf.zeros_like(gamma[0]), tf.zeros([0])
         own = [_by_own(x, *shared, epsilon) for x in inputs]
         bias = tf.cast(part - 1, tf.float64) / tf.cast(part, tf.float64)
-        means = tf.cast(tf.stack([forward.batch_mean for forward in own]), tf.float64)
-        variances = bias * tf.cast(tf.stack([forward.batch_variance for forward in own]), tf.float64)
+        means = tf.cast(_stacked([forward.batch_mean for forward in own]), tf.float64)
+        variances = bias * tf.cast(_stacked([forward.batch_variance for forward in own]), tf.float64)
         # In float64, or the difference of squares would lose what the variances are.
         mean, square = tf.unstack(sum_over_replicas(tf.stack([means, variances + means**2])) / replicas)
         biased = tf.maximum(square - mean**2, 0.0)
-        self._means = tf.unstack(tf.cast(mean, tf.float32))
-        self._biased = tf.unstack(tf.cast(biased, tf.float32))
-        unbiased = tf.cast(biased, tf.float32) * (self._count / tf.maximum(self._count - 1.0, 1.0))
-        self.statistics = Statistics(tf.cast(mean, tf.float32), unbiased)
+        mean = tf.cast(mean, tf.float32)
+        self._means = tf.unstack(mean)
+        self._biased_rows = tf.cast(biased, tf.float32)
+        self._biased = tf.unstack(self._biased_rows)
+        unbiased = self._biased_rows * (self._count / tf.maximum(self._count - 1.0, 1.0))
+        self.statistics = Statistics(mean, unbiased)
         self.outputs = [self.repeat(edge) for edge in range(len(inputs))]
 
     def repeat(self, edge: int) -> tf.Tensor:
@@ -173,8 +175,8 @@ class SynchronizedNormalizations:
                 for upstream, x, gamma, mean, variance in rows
             ]
         )
-        sums = sum_over_replicas(tf.stack([tf.stack(of_gamma), tf.stack(of_beta)])) / self._count
-        factors = tf.stack(self._gamma) * tf.math.rsqrt(tf.stack(self._biased) + self._epsilon)
+        sums = sum_over_replicas(tf.stack([_stacked(of_gamma), _stacked(of_beta)])) / self._count
+        factors = _stacked(self._gamma) * tf.math.rsqrt(self._biased_rows + self._epsilon)
         slopes, offsets = (tf.unstack(part) for part in tf.unstack(factors * sums))
         through_statistics = [
             _by_known(x, slopes[edge], offsets[edge], self._means[edge], self._biased[edge], self._epsilon)
@@ -193,6 +195,11 @@ def synchronized_moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     mean = sum_over_replicas(tf.reduce_mean(x, axis=[0, 1, 2])) / replicas
     variance = sum_over_replicas(tf.reduce_mean((x - mean) ** 2, axis=[0, 1, 2])) / replicas
     return mean, variance, tf.cast(_count(x) * replicas, x.dtype)
+
+
+def _stacked(rows: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns vectors as rows: not by tf.stack, whose equal inputs Grappler turns into a tile, and into a wrong one."""
+    return tf.reshape(tf.concat(rows, axis=0), [len(rows), -1])
 
 
 def _count(x: tf.Tensor) -> int | tf.Tensor:
