@@ -22,11 +22,11 @@ def search(tmp_path_factory):
     return workdir
 
 
-def test_it_starts_from_the_supernets_weights(search, tmp_path):
-    """At a learning rate of 0 the weights stay what they were in the supernet."""
-    settings = tiny_settings(
-        tmp_path, genotype="", init_from=str(search), learning_rate=0.0, epochs=1, steps_per_epoch=1
-    )
+@pytest.mark.parametrize("average_decay", [0.0, 0.9])
+def test_it_starts_from_the_supernets_weights(search, tmp_path, average_decay):
+    """At a learning rate of 0 the weights stay what they were in the supernet, and so does their average."""
+    changes = {"learning_rate": 0.0, "epochs": 1, "steps_per_epoch": 1, "average_decay": average_decay}
+    settings = tiny_settings(tmp_path, genotype="", init_from=str(search), **changes)
     run_training(settings, tmp_path / "run")
     network = DartsNetwork(Genotype.load(search), 10, init_channels=2, layers=3, name="network")
     network.build((None, 8, 8, 1))

@@ -87,7 +87,7 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
     training = build_training(settings, genotype, images.image_shape, images.num_classes, strategy)
     if settings.init_from:
         if run.writes and not list_checkpoints(run.checkpoints):
-            _inherit(training.network, settings.init_from)
+            _inherit(training, settings.init_from)
         share_state(training)
     found = FoundNetwork(
         training.network, images.class_names, images.image_shape, batches.mean, batches.std, settings.dataset
@@ -218,8 +218,10 @@ def _schedules(settings: TrainSettings, training: Training, recorder: TrainRecor
     return schedules + ([AverageOnTest(training.average)] if training.average is not None else [])
 
 
-def _inherit(network: DartsNetwork, search: str) -> None:
+def _inherit(training: Training, search: str) -> None:
     from fairdarts_tf.inherited_weights import inherit_weights, load_supernet
 
     supernet, _ = load_supernet(search)
-    inherit_weights(network, supernet)
+    inherit_weights(training.network, supernet)
+    if training.average is not None:
+        training.average.restart()  # It began with the random weights.

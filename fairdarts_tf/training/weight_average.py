@@ -28,6 +28,11 @@ class WeightAverage:
         self._followed = dict(followed)
         self.variables = {name: _companion(name, variable) for name, variable in followed.items()}
 
+    def restart(self) -> None:
+        """Sets the averages to the values that the followed ones have now."""
+        for name, average in self.variables.items():
+            average.assign(np.array(self._followed[name].numpy()))
+
     def update(self, step: tf.Tensor) -> None:
         """Moves the averages after a step, counted from 0."""
         step = tf.cast(step, tf.float32)
