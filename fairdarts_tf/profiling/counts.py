@@ -13,9 +13,10 @@ from fairdarts_tf.spaces.reductions import reduction_cells
 
 COUNTED = (
     "params: kernels of convolutions, scale and offset of BatchNorm, the classifier with its bias. macs: multiply-adds "
-    "of convolutions and of the classifier for one image; pooling, addition, BatchNorm and ReLU count none. The "
-    "auxiliary head exists in training only, and not for images that are too small for it: it is in "
-    "params_with_auxiliary_head alone, and not in macs."
+    "of convolutions and of the classifier for one image; pooling, addition, BatchNorm and ReLU count none. They are "
+    "those of the mathematics: TensorFlow's profiler counts slightly more where a dilated convolution meets an odd "
+    "side, which TensorFlow pads. The auxiliary head exists in training only, and not for images that are too small "
+    "for it: it is in params_with_auxiliary_head alone, and not in macs."
 )
 
 _LEAST_SIDES = {"cifar": 4, "imagenet": 32}
