@@ -101,7 +101,10 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
     batches = _Batches(settings, images)
     search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
     run.open(settings.as_flags())
-    say_if_left_out(settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1)
+    if run.writes:
+        say_if_left_out(
+            settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1
+        )
     progress = restore(run, search, batches.steps_per_epoch)
     history = History() if progress.history is None else History.from_arrays(progress.history)
 

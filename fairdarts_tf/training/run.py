@@ -96,8 +96,10 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
     progress = restore(run, training, batches.steps_per_epoch)
     # Only now is it sure that what the directory holds belongs to these data: nothing was written before.
     run.open(settings.as_flags())
-    say_if_left_out(settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1)
     if run.writes:
+        say_if_left_out(
+            settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1
+        )
         write_description(run, found)
     history = TrainHistory() if progress.history is None else TrainHistory.from_arrays(progress.history)
 
