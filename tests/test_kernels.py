@@ -149,11 +149,47 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess:
 
 @needs_kernels
 def test_are_compiled_once_and_whole(tmp_path: Path):
-    assert start(tmp_path).stdout == "True\n"
-    (library,) = (tmp_path / "fairdarts_tf").iterdir()
+    assert start(tmp_path, CC="cc -O3").stdout == "True\n"
+    (library,) = (tmp_path / "fairdarts_tf").glob("*.so")
     changed = library.stat().st_mtime_ns
-    assert start(tmp_path).stdout == "True\n"
+    assert start(tmp_path, CC="cc -O3").stdout == "True\n"
     assert library.stat().st_mtime_ns == changed
+
+
+@needs_kernels
+def test_a_library_that_is_not_whole_is_compiled_again(tmp_path: Path):
+    start(tmp_path)
+    (library,) = (tmp_path / "fairdarts_tf").glob("*.so")
+    whole = library.read_bytes()
+    library.write_bytes(whole[: len(whole) // 2])
+    assert start(tmp_path).stdout == "True\n"
+    assert library.read_bytes() == whole
+
+
+@needs_kernels
+def test_no_gradient_is_left_unwritten():
+    row = tf.ones([4, 3])
+    images = tf.ones([1, 2, 2, 3])
+    (of_row,) = built.library().fairdarts_normalized_sum_gradient(tensors=[images], rows=[row], upstream=images)
+    np.testing.assert_array_equal(of_row, [[-4.0] * 3, [0.0] * 3, [4.0] * 3, [0.0] * 3])
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "change", [{"rows": [np.ones((4, 3), "float32")]}, {"images": [np.ones((1, 0, 4, 3), "float32")]}]
+)
+def test_rows_of_a_shared_image_and_images_without_pixels_are_refused(change: dict):
+    inputs = {
+        "images": [tf.ones([1, 4, 4, 3])],
+        "rows": [],
+        "depthwise": tf.ones([2, 3, 3, 3, 1]),
+        "pointwise": tf.ones([2, 1, 1, 3, 2]),
+        "gamma": tf.zeros([0]),
+        "beta": tf.zeros([0]),
+    }
+    options = {"edges": 2, "stride": 1, "dilation": 1, "epsilon": EPSILON, "of_kernels": True}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="do not fit"):
+        built.library().fairdarts_separable(**inputs | change, **options)
 
 
 @needs_kernels
@@ -174,7 +210,7 @@ def test_without_a_compiler_a_note_says_what_it_costs(tmp_path: Path):
 
 def test_a_compiler_that_fails_is_quoted(tmp_path: Path):
     broken = tmp_path / "cc"
-    broken.write_text("#!/bin/sh\necho 'error: no floor' >&2; exit 1\n")
+    broken.write_bytes(b"#!/bin/sh\necho 'error: no floor for the probl\xe8me' >&2; exit 1\n")
     broken.chmod(0o755)
     found = start(tmp_path, CC=str(broken))
     assert found.stdout == "False\n"

@@ -8,10 +8,12 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,7 @@ from types import ModuleType
 import tensorflow as tf
 
 from fairdarts_tf.batch_statistics import are_synchronized
+from fairdarts_tf.files import write_atomically, write_text_atomically
 from fairdarts_tf.second_derivatives import second_derivatives_wanted
 
 SWITCH = "FAIRDARTS_TF_KERNELS"
@@ -29,25 +32,15 @@ _SOURCES = Path(__file__).parent
 _OPTIONS = ("-std=gnu11", "-O3", "-fPIC", "-shared")
 
 
-@functools.cache
 def library() -> ModuleType | None:
     """Returns the operations, or None where they cannot be had; the reason is printed, once.
 
     They are compiled with the C compiler (``$CC``, or ``cc``) into the user's cache directory, in about two seconds,
     when a processor, a version of TensorFlow or the sources are met for the first time.
     """
-    if os.environ.get(SWITCH) == "0":
-        return None
-    if tf.config.list_physical_devices("GPU"):
-        return None
-    try:
-        return _load()
-    except (OSError, subprocess.SubprocessError, tf.errors.OpError) as error:
-        print(
-            f"note: the compiled kernels are left out, and training steps take about twice as long: {_cause(error)}",
-            file=sys.stderr,
-        )
-        return None
+    # Of several threads one loads: the second copy of an operation would be refused.
+    with _loading:
+        return _library()
 
 
 def usable(dtype: tf.DType) -> bool:
@@ -91,25 +84,57 @@ def portable_graph(wanted: bool = True) -> Iterator[None]:
 
 _portable: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
 
+_loading = threading.Lock()
+
+
+@functools.cache
+def _library() -> ModuleType | None:
+    if os.environ.get(SWITCH) == "0":
+        return None
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    try:
+        return _load()
+    except (OSError, ValueError, subprocess.SubprocessError, tf.errors.OpError) as error:
+        print(
+            f"note: the compiled kernels are left out, and training steps take about twice as long: {_cause(error)}",
+            file=sys.stderr,
+        )
+        return None
+
 
 def _load() -> ModuleType:
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
-        raise FileNotFoundError("there is no C compiler (cc) on the path; install one, as with apt install gcc.")
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    if not compiler or shutil.which(compiler[0]) is None:
+        raise FileNotFoundError(
+            f"there is no C compiler {' '.join(compiler)!r} ($CC, or cc). Install one, as with apt install gcc."
+        )
     sources = sorted(_SOURCES.glob("*.[ch]"))
     name = f"kernels-{_fingerprint(compiler, sources)}.so"
     try:
         return _load_from(_cache() / name, compiler, sources)
-    except (OSError, tf.errors.NotFoundError):
-        # A cache that cannot be written, or from which nothing may be run.
+    except (OSError, subprocess.SubprocessError, tf.errors.OpError):
+        # A cache that is full or cannot be written, or from which nothing may be run.
         with tempfile.TemporaryDirectory(prefix="fairdarts_tf-") as private:
             return _load_from(Path(private) / name, compiler, sources)
 
 
-def _load_from(path: Path, compiler: str, sources: list[Path]) -> ModuleType:
-    if not path.exists():
+def _load_from(path: Path, compiler: list[str], sources: list[Path]) -> ModuleType:
+    """Loads a library that is whole, byte by byte, and compiles it where it is absent or is not: a part would crash."""
+    if not _is_whole(path):
         _compile(compiler, [source for source in sources if source.suffix == ".c"], path)
     return tf.load_op_library(str(path))
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return _digest_of(path).read_text() == hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return False
+
+
+def _digest_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 def _cache() -> Path:
@@ -117,35 +142,32 @@ def _cache() -> Path:
     return Path(cache) / "fairdarts_tf"
 
 
-def _compile(compiler: str, sources: list[Path], target: Path) -> None:
-    """Writes the library under a name of its own and renames it: no other process sees half of it."""
+def _compile(compiler: list[str], sources: list[Path], target: Path) -> None:
+    """Compiles the library and writes it, and what its bytes add up to, so that no process takes half of it for it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     framework = tf.sysconfig.get_link_flags()
     native = ["-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
     undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         partial = os.path.join(scratch, target.name)
-        command = [
-            compiler,
-            *_OPTIONS,
-            *native,
-            "-I",
-            tf.sysconfig.get_include(),
-            "-o",
-            partial,
-            *map(str, sources),
-            "-lm",
-        ]
+        command = [*compiler, *_OPTIONS, *native, "-I", tf.sysconfig.get_include(), "-o", partial]
         subprocess.run(
-            [*command, *framework, *undefined], check=True, capture_output=True, text=True, timeout=SECONDS_TO_COMPILE
+            [*command, *map(str, sources), "-lm", *framework, *undefined],
+            check=True,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS_TO_COMPILE,
         )
-        os.replace(partial, target)
+        content = Path(partial).read_bytes()
+    write_atomically(target, lambda file: file.write(content))
+    write_text_atomically(_digest_of(target), hashlib.sha256(content).hexdigest())
 
 
-def _fingerprint(compiler: str, sources: list[Path]) -> str:
+def _fingerprint(compiler: list[str], sources: list[Path]) -> str:
     """Returns what tells apart libraries that must not be mixed up."""
     digest = hashlib.sha256()
-    for part in (compiler, tf.version.VERSION, sys.platform, platform.machine(), _processor(), *_OPTIONS):
+    for part in (*compiler, tf.version.VERSION, sys.platform, platform.machine(), _processor(), *_OPTIONS):
         digest.update(part.encode())
     for source in sources:
         digest.update(source.read_bytes())
@@ -165,4 +187,4 @@ def _cause(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         first = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr.strip()[:200])
         return f"{error.cmd[0]} failed: {first}"
-    return str(error).splitlines()[0]
+    return next(iter(str(error).splitlines()), type(error).__name__)

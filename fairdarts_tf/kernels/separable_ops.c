@@ -42,7 +42,9 @@ static Layout layout_of(Call *call, const Attributes *attributes) {
     bool fits = has_shape(call, layout.depthwise, 5, of_depthwise);
     fits = fits && has_shape(call, layout.pointwise, 5, of_pointwise);
     fits = fits && (shape.inputs == 1 || shape.inputs == shape.edges) && shape.side % 2 && shape.side <= 7;
-    fits = fits && (attributes->row_count == 0 || attributes->row_count == shape.inputs);
+    /* Rows are those of an edge's own input. */
+    fits = fits && (attributes->row_count == 0 || (attributes->row_count == shape.edges && shape.inputs == shape.edges));
+    fits = fits && shape.height > 0 && shape.width > 0;
     for (int i = 1; i < shape.inputs; i++) fits = fits && same_shape(call, 0, i);
     for (int i = 0; i < attributes->row_count; i++) fits = fits && has_shape(call, layout.rows + i, 2, of_row);
     if (!fits) refuse(call, "the shapes of images, rows and kernels do not fit");
@@ -130,13 +132,13 @@ static void compute_separable_gradient(void *pointer, TF_OpKernelContext *contex
 
 __attribute__((constructor)) static void define_operations(void) {
     define("FairdartsSeparable",
-           LIST("edges: int", "inputs: int", "row_count: int >= 0", "stride: int", "dilation: int", "epsilon: float",
+           LIST("edges: int", "inputs: int", "row_count: int >= 0", "stride: int >= 1", "dilation: int >= 1", "epsilon: float",
                 "of_kernels: bool"),
            LIST("images: inputs * float", "rows: row_count * float", "depthwise: float", "pointwise: float",
                 "gamma: float", "beta: float"),
            LIST("outputs: edges * float", "out_rows: edges * float"), compute_separable);
     define("FairdartsSeparableGradient",
-           LIST("edges: int", "inputs: int", "row_count: int >= 0", "stride: int", "dilation: int", "epsilon: float",
+           LIST("edges: int", "inputs: int", "row_count: int >= 0", "stride: int >= 1", "dilation: int >= 1", "epsilon: float",
                 "of_kernels: bool"),
            LIST("images: inputs * float", "rows: row_count * float", "depthwise: float", "pointwise: float",
                 "outputs: edges * float", "upstreams: edges * float", "out_rows: edges * float",

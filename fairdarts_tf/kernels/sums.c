@@ -87,9 +87,10 @@ int normalized_sum_backward(int terms, const float *const *tensors, const float 
     }
     for (int term = 0; term < terms; term++)
         for (int c = 0; c < channels; c++) {
-            of_rows[term][c] = (float)(-rows[term][channels + c] * of_upstream[c]);
-            of_rows[term][channels + c] = (float)totals[(long)term * channels + c];
+            of_rows[term][MEAN * channels + c] = (float)(-rows[term][FACTOR * channels + c] * of_upstream[c]);
+            of_rows[term][FACTOR * channels + c] = (float)totals[(long)term * channels + c];
             of_rows[term][OFFSET * channels + c] = (float)of_upstream[c];
+            of_rows[term][VARIANCE * channels + c] = 0.0f;
         }
     free(totals);
     return 1;
