@@ -197,6 +197,21 @@ class TfliteRuntime:
         return _dequantized(self._interpreter.get_tensor(self._output["index"]), self._output)
 
 
+def runs_without_delegates(path: Path) -> bool:
+    """Returns whether LiteRT's own kernels run a TFLite file, without the delegate that it uses by default."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        with silent_stderr():
+            kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            interpreter = Interpreter(str(path), experimental_op_resolver_type=kernels)
+            interpreter.allocate_tensors()
+            interpreter.invoke()
+    except (ValueError, RuntimeError, OSError):
+        return False
+    return True
+
+
 _EXPECTED = (
     "Name a training's directory (it holds model.json), a SavedModel's directory (it holds saved_model.pb), a .keras "
     "file or a .tflite file."

@@ -236,6 +236,25 @@ def test_quantization_that_loses_too_much_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_default_delegate_refuses_is_told(tmp_path):
+    """A large weight of a channel that is always 0: XNNPACK refuses such scales, the kernels without it do not."""
+    found = tiny_found_network()
+    for variable in found.network.variables:
+        if variable.path.endswith("cell_0/0_sep_conv_3x3/normalization_2/beta"):
+            variable.assign(variable - np.array([10, 0]))
+        elif variable.path.endswith("cell_1/align_newer/kernel"):
+            large = np.zeros(variable.shape)
+            large[..., 0, :] = 1e6
+            variable.assign(variable + large)
+    with pytest.raises(ExportError) as refusal:
+        export(found, tmp_path / "export", ["tflite"], ["int8"])
+    message = str(refusal.value)
+    assert message.startswith("XNNPACK, the delegate that LiteRT uses by default here and on phones, refuses")
+    assert "with default delegates switched off, which is slower, LiteRT does run it." in message
+    assert "Leave int8 out of --quantize" in message
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_failed_verification_keeps_what_was_there(found, small_export, monkeypatch):
     before = content(small_export)
     monkeypatch.setattr(network, "reference_probabilities", lambda found, images: np.eye(3)[LABELS])

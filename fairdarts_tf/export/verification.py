@@ -14,7 +14,7 @@ import tensorflow as tf
 from fairdarts_tf.errors import ExportError
 from fairdarts_tf.export.plan import ExportFile
 from fairdarts_tf.found_network import FoundNetwork
-from fairdarts_tf.runtimes import CHUNK, Runtime, open_model
+from fairdarts_tf.runtimes import CHUNK, Runtime, open_model, runs_without_delegates
 
 CLEAR_MARGIN = 0.1
 """Classes whose probabilities differ by less are a close call, which rounding may decide otherwise."""
@@ -112,7 +112,7 @@ def verify(
         found = runtime.probabilities(images)
     except (ValueError, RuntimeError) as error:
         # Not RunError alone: LiteRT prepares anew for another batch size, and may refuse only then.
-        raise _refused(file, str(error.__cause__ or error).replace(f"{directory}/", "")) from error
+        raise _refused(directory, file, error) from error
     choice, right = found.argmax(axis=1), expected.argmax(axis=1)
     margins = expected.max(axis=1) - expected[np.arange(len(choice)), choice]
     return Verification(
@@ -177,16 +177,32 @@ def check(verification: Verification, count: int) -> None:
 _KEPT = "Nothing was written, and what was there is kept. Leave that format or quantization out."
 
 
-def _refused(file: ExportFile, reason: str) -> ExportError:
-    """Returns what to raise when a runtime cannot run what was just written; ``reason`` is in the runtime's words."""
+def _refused(directory: Path, file: ExportFile, error: Exception) -> ExportError:
+    """Returns what to raise when a runtime cannot run what was just written, in the runtime's words."""
+    reason = str(error.__cause__ or error).replace(f"{directory}/", "")
     # LiteRT repeats a phrase for each delegate that it tried.
     reason = re.sub(r"(.{8,}?)\1+", r"\1; ", " ".join(reason.split())).rstrip(".")
-    if file.quantization == "int8":
-        return ExportError(
-            f"LiteRT cannot run {file.name} ({reason}), as happens where weights and activations are of too different "
-            "sizes for 8 bits. Nothing was written, and what was there is kept. Leave int8 out of --quantize."
-        )
-    return ExportError(f"{file.name} cannot be run in its own runtime ({reason}). {_KEPT}")
+    if "XNNPACK" in reason.upper():
+        refused = f"{_DELEGATE} refuses {file.name} ({reason}); {_without_delegates(directory / file.name)}"
+    elif file.quantization == "int8":
+        refused = f"LiteRT cannot run {file.name} ({reason})"
+    else:
+        return ExportError(f"{file.name} cannot be run in its own runtime ({reason}). {_KEPT}")
+    if file.quantization != "int8":
+        return ExportError(f"{refused}. {_KEPT}")
+    return ExportError(
+        f"{refused}. That happens where weights and activations are of too different sizes for 8 bits. Nothing was "
+        "written, and what was there is kept. Leave int8 out of --quantize, or take float16 or dynamic."
+    )
+
+
+_DELEGATE = "XNNPACK, the delegate that LiteRT uses by default here and on phones,"
+
+
+def _without_delegates(path: Path) -> str:
+    if runs_without_delegates(path):
+        return "with default delegates switched off, which is slower, LiteRT does run it"
+    return "with default delegates switched off, LiteRT does not run it either"
 
 
 def latency(runtime: Runtime, images: np.ndarray) -> float:
