@@ -124,7 +124,10 @@ def test_watching_ends_with_the_search(tmp_path: Path):
 def test_an_interrupt_leaves_a_page_that_rests(tmp_path: Path):
     workdir = make_run(tmp_path / "run", recorded=1, epochs=3, threshold=0.1)
     page = workdir / "report.html"
+    # A shell starts what runs in its background with interrupts ignored, and its children with it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*COMMAND, f"--workdir={workdir}", "--watch", "--interval=30"], cwd=PROJECT)
+    signal.signal(signal.SIGINT, before)
     try:
         _wait_for(page.exists)
         time.sleep(0.3)
