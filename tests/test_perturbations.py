@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from layer_testing import copy_weights
 
 from fairdarts_tf.genotypes import ALL_OPERATIONS
+from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.mixed_op import MixedOp
 from fairdarts_tf.operations import operation
 from fairdarts_tf.perturbations import Draw, Perturbation, SearchPerturbations
@@ -212,7 +213,14 @@ def test_in_low_precision(policy: str, stride: int):
         assert error < (0.1 if policy == "mixed_bfloat16" else 0.02)
 
 
-def test_xla_draws_the_same_numbers():
+@pytest.fixture
+def portable():
+    """XLA has no compiled kernels."""
+    with portable_graph():
+        yield
+
+
+def test_xla_draws_the_same_numbers(portable):
     x = tf.random.stateless_normal([3, 6, 6, 2], [0, 0])
     layer = MixedOp(["skip_connect"], edges=2)
     disturbed = perturbation({"skip_noise": 1.0, "skip_dropout": 0.3, "operation_dropout": 0.3}, 3)
