@@ -83,7 +83,8 @@ def test_configurations_of_one_name_are_one():
     for found in STUDIES.values():
         for configuration in found.configurations:
             assert by_name.setdefault(configuration.name, configuration) == configuration
-    assert {configuration.search_of for configuration in by_name.values()} - {""} <= set(by_name)
+    for configuration in by_name.values():
+        assert configuration.search_of in (None, *by_name.values())
 
 
 def test_studies_name_what_there_is():
@@ -155,10 +156,25 @@ def test_random_cells_are_the_control(finished: Path):
         )
 
 
-def test_a_limit_on_skips_shares_the_search_and_has_cells_of_its_own(finished: Path):
-    runs = finished / "runs"
-    assert not (runs / "darts_two_skips_seed0" / "search").exists()
-    assert Genotype.load(runs / "darts_two_skips_seed0" / "genotype.json") is not None
+def test_a_limit_on_skips_shares_the_search_and_where_it_limits_nothing_the_training(finished: Path):
+    assert not (finished / "runs" / "darts_two_skips_seed0").joinpath("search").exists()
+    rows = {row["configuration"]: row for row in rows_of(finished, "random_control") if row["seed"] == "0"}
+    assert int(rows["darts"]["normal_skips"]) <= 2
+    assert rows["darts_two_skips"] == rows["darts"] | {"configuration": "darts_two_skips"}
+    trained = {path.parent.name for path in finished.glob("runs/*/training")}
+    assert trained == {"darts_seed0", "fairdarts_seed0"}
+
+
+def test_a_derivation_of_another_cell_is_trained(finished: Path, monkeypatch: pytest.MonkeyPatch):
+    """Here two operations on each edge, where DARTS keeps one."""
+    derivation = {"method": "threshold_edge", "threshold": 0.0}
+    other = dataclasses.replace(DARTS, name="other", derivation=derivation, search_of=DARTS)
+    each = stages.Stages(Plan(finished, SCALES["tiny"]), other, 0)
+    trained = []
+    monkeypatch.setattr(stages, "kept", lambda path, flags, compute: trained.append(path) or {})
+    each.train()
+    assert each.genotype()[0] != dataclasses.replace(each, configuration=DARTS).genotype()[0]
+    assert trained == [finished / "runs" / "other_seed0" / "training.json"]
 
 
 @pytest.mark.parametrize("name", RAN)

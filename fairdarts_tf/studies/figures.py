@@ -28,6 +28,7 @@ Draw = Callable[[Results], "Figure"]
 _CELL_NAMES = {"normal": "normal cell", "reduce": "reduction cell"}
 _BINS = 20
 _HEIGHT, _WIDTH = 2.4, 3.0
+_SMALL, _TITLE = 7, 9
 
 
 def points(columns: Mapping[str, str]) -> Draw:
@@ -41,7 +42,7 @@ def points(columns: Mapping[str, str]) -> Draw:
         figure, panels = _grid(1, len(columns), width=3.6)
         for panel, (column, title) in zip(panels[0], columns.items(), strict=True):
             _draw_points(panel, results, column)
-            panel.set_title(title + (", %" if is_accuracy(column) else ""))
+            _name(panel, title + (", %" if is_accuracy(column) else ""))
         return figure
 
     return draw
@@ -53,7 +54,7 @@ def dominant_areas(results: Results) -> Figure:
     def area(panel: Axes, run: RunData, weights: np.ndarray) -> None:
         least = dominance_threshold(run.derivation.relaxation, run.derivation.threshold)
         draw_dominant(panel, run.epochs, weights, run.derivation.operations, least)
-        panel.set_xlabel("epoch")
+        _count_epochs(panel)
 
     return _by_run(results, area, with_legend=True)
 
@@ -63,7 +64,7 @@ def trajectories(results: Results) -> Figure:
 
     def lines(panel: Axes, run: RunData, weights: np.ndarray) -> None:
         draw_trajectories(panel, run.epochs, weights, run.derivation.operations)
-        panel.set_xlabel("epoch")
+        _count_epochs(panel)
 
     return _by_run(results, lines, with_legend=True)
 
@@ -73,7 +74,7 @@ def histograms(results: Results) -> Figure:
 
     def histogram(panel: Axes, run: RunData, weights: np.ndarray) -> None:
         panel.hist(weights[-1].ravel(), bins=_BINS, range=(0, 1), color=PALETTE[0])
-        panel.set_xlabel("mixing weight")
+        panel.set_xlabel("mixing weight", size=_SMALL)
 
     return _by_run(results, histogram)
 
@@ -113,8 +114,9 @@ def by_epoch(column: str, title: str) -> Draw:
             place = names.index(stages.configuration.name)
             label = stages.configuration.label if stages.seed == results.stages[0].seed else None
             panels[0, 0].plot(columns["epoch"], columns[column], color=_colour(place), label=label, linewidth=1.2)
-        panels[0, 0].set(title=title, xlabel="epoch")
-        panels[0, 0].legend(frameon=False, fontsize=7)
+        _name(panels[0, 0], title)
+        _count_epochs(panels[0, 0])
+        panels[0, 0].legend(frameon=False, fontsize=_SMALL)
         return figure
 
     return draw
@@ -142,13 +144,13 @@ def _by_run(results: Results, draw: Callable[[Axes, RunData, np.ndarray], None],
     for place, (label, run) in enumerate(runs.items()):
         for row, (kind, weights) in enumerate(run.mixing_weights().items()):
             draw(panels[row, place], run, weights)
-            panels[row, place].set_title(f"{label}, {_CELL_NAMES[kind]}")
+            _name(panels[row, place], f"{label}, {_CELL_NAMES[kind]}")
     if with_legend:
         found = {}
         for panel in panels.flat:
             handles, labels = panel.get_legend_handles_labels()
             found |= dict(zip(labels, handles, strict=True))
-        figure.legend(found.values(), found, loc="outside right center", frameon=False, fontsize=7)
+        figure.legend(found.values(), found, loc="outside right center", frameon=False, fontsize=_SMALL)
     return figure
 
 
@@ -161,8 +163,12 @@ def _draw_points(panel: Axes, results: Results, column: str) -> None:
         panel.plot(place + shifts, values, "o", color=_colour(place), markersize=4, alpha=0.8)
         if len(values):
             panel.hlines(values.mean(), place - 0.3, place + 0.3, color=_colour(place), linewidth=1.5)
-    panel.set_xticks(range(len(results.labels)), results.labels.values(), rotation=35, ha="right", size=7)
+    panel.set_xticks(range(len(results.labels)), results.labels.values(), rotation=35, ha="right", size=_SMALL)
     panel.set_xlim(-0.6, len(results.labels) - 0.4)
+    values = [value for name in results.labels for value in results.values(name, column)]
+    if values and all(float(value).is_integer() for value in values):
+        panel.set_ylim(-0.05 * max(*values, 1), 1.1 * max(*values, 1))
+        panel.yaxis.get_major_locator().set_params(integer=True)
 
 
 def _grid(rows: int, columns: int, width: float = _WIDTH, height: float = _HEIGHT) -> tuple[Figure, np.ndarray]:
@@ -172,9 +178,17 @@ def _grid(rows: int, columns: int, width: float = _WIDTH, height: float = _HEIGH
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.flat:
         panel.spines[["top", "right"]].set_visible(False)
-        panel.title.set_size(8)
-        panel.tick_params(labelsize=7)
+        panel.tick_params(labelsize=_SMALL)
     return figure, panels
+
+
+def _name(panel: Axes, title: str) -> None:
+    panel.set_title(title, size=_TITLE)
+
+
+def _count_epochs(panel: Axes) -> None:
+    panel.set_xlabel("epoch", size=_SMALL)
+    panel.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _colour(place: int) -> str:

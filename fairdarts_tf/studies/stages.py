@@ -68,7 +68,7 @@ class Stages:
     @property
     def search_dir(self) -> Path:
         """Where the search is."""
-        return self.plan.place(self.configuration.search_of or self.configuration.name, self.seed) / "search"
+        return self.plan.place((self.configuration.search_of or self.configuration).name, self.seed) / "search"
 
     @property
     def place(self) -> Path:
@@ -112,8 +112,15 @@ class Stages:
         return kept(self.place / "gap.json", flags, compute)
 
     def train(self) -> Outcome:
-        """Trains the derived network and measures it on the test images."""
+        """Trains the derived network and measures it on the test images.
+
+        A network that another derivation of the same search leads to as well is not trained again.
+        """
         genotype, _ = self.genotype()
+        if self.configuration.search_of is not None:
+            original = dataclasses.replace(self, configuration=self.configuration.search_of)
+            if original.genotype()[0] == genotype:
+                return original.train()
         path = self.place / "genotype.json"
 
         def compute() -> Outcome:

@@ -35,7 +35,7 @@ class Configuration:
         changes: Settings of the search in place of the recipe's.
         without: Operations that the search space lacks.
         derivation: Settings of the derivation alone, in place of the search's.
-        search_of: Name of the configuration whose searches it derives from. Defaults to empty: its own.
+        search_of: The configuration whose searches it derives from. Defaults to None: its own.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Configuration:
     changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     without: tuple[str, ...] = ()
     derivation: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    search_of: str = ""
+    search_of: Configuration | None = None
 
 
 DARTS = Configuration("darts", "DARTS", "darts")

@@ -15,8 +15,8 @@ STUDY = Study(
         "skip_edges_shared": "those of them with another dominant operation",
     },
     claims=(
-        Claim("The softmax's largest weights are small, which the sigmoid's are not", "largest", "darts", "fairdarts"),
-        Claim("With the sigmoid an edge has a second strong operation", "second", "darts", "fairdarts"),
+        Claim("The softmax's largest weights are smaller than the sigmoid's", "largest", "darts", "fairdarts"),
+        Claim("An edge's second weight is larger with the sigmoid", "second", "darts", "fairdarts"),
     ),
     pictures=(
         Picture("heat_maps_darts", "DARTS, mixing weights (softmax), first seed", heat_maps_of("DARTS")),

@@ -5,7 +5,7 @@ from fairdarts_tf.studies.study import DARTS, FAIRDARTS, Claim, Configuration, P
 
 _SKIPS = 2
 _LIMITED = Configuration(
-    "darts_two_skips", "DARTS, at most 2 skips", "darts", derivation={"max_skips": _SKIPS}, search_of="darts"
+    "darts_two_skips", "DARTS, at most 2 skips", "darts", derivation={"max_skips": _SKIPS}, search_of=DARTS
 )
 
 STUDY = Study(
