@@ -306,8 +306,16 @@ def results_of(one: list[float], other: list[float], tmp_path: Path) -> Results:
 @pytest.mark.parametrize(
     ("less", "more", "words"),
     [
-        ([0.1, 0.2], [0.3, 0.4], "supported"),
-        ([0.3, 0.4], [0.1, 0.2], "contradicted"),
+        (
+            [0.1, 0.2],
+            [0.3, 0.4],
+            "supported: no value of the one reaches the other's; by chance, that is one case of 6",
+        ),
+        (
+            [0.4, 0.5],
+            [0.1, 0.2, 0.3],
+            "contradicted: every value lies the other way; by chance, that is one case of 10",
+        ),
         ([0.1, 0.3], [0.2, 0.4], "too close to tell"),
         ([0.1, 0.2], [0.2, 0.3], "too close to tell"),
         ([0.1], [0.2], "one run, points that way"),

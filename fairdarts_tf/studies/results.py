@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -112,7 +113,8 @@ def judge(results: Results, claim: Claim) -> str:
     """Returns a claim and whether the runs agree with it.
 
     They do if all values of the one configuration lie below all of the other, and speak against it if all lie above.
-    Else, or with fewer than two of each, they are too few, or too close, to tell.
+    Else, or with fewer than two of each, they are too few, or too close, to tell. Where nothing but chance orders m and
+    n values, all m lie below all n in one of m + n over m cases, which is said.
     """
     less, more = (results.values(name, claim.column) for name in (claim.less, claim.more))
     one, other = (results.labels[name] for name in (claim.less, claim.more))
@@ -128,10 +130,11 @@ def _verdict(less: np.ndarray, more: np.ndarray) -> str:
         return {1.0: "one run, points that way", -1.0: "one run, points the other way", 0.0: "one run, no difference"}[
             float(direction)
         ]
+    chance = f"by chance, that is one case of {math.comb(len(less) + len(more), len(less))}"
     if less.max() < more.min():
-        return "supported: no value of the one reaches the other's"
+        return f"supported: no value of the one reaches the other's; {chance}"
     if less.min() > more.max():
-        return "contradicted: every value lies the other way"
+        return f"contradicted: every value lies the other way; {chance}"
     return "too close to tell: the values overlap"
 
 
