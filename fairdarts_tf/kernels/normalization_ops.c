@@ -123,7 +123,8 @@ static void compute_normalization_gradient(void *pointer, TF_OpKernelContext *co
         }
         tensors[count] = call.inputs[image];
         factors[count] = on_images + image * floats;
-        normalized_sum(count + 1, tensors, factors, layout.pixels, channels, call.outputs[image]);
+        if (!normalized_sum(count + 1, tensors, factors, layout.pixels, channels, call.outputs[image]))
+            out_of_memory(&call);
     }
     free(on_images), free(coefficients), free(tensors), free(factors);
     end(&call);

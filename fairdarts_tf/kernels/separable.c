@@ -56,8 +56,8 @@ bool separable_forward(const Separable *shape, const float *const *inputs, const
 
 /* What one edge's gradient needs beside the images: all of it small, or of one image. */
 typedef struct {
-    float *kernel, *point;              /* the edge's kernels */
-    float *flipped;                     /* the depthwise kernel, turned by half a turn */
+    float *kernel;                      /* the edge's depthwise kernel */
+    float *flipped;                     /* the same, turned by half a turn */
     float *transposed;                  /* the pointwise kernel, (filters, channels) */
     float *of_kernel, *of_point;        /* gradients of one image */
     float *activated, *of_activated;    /* padded images */
@@ -250,7 +250,6 @@ bool separable_backward(const Separable *shape, const float *const *inputs, cons
                 if (first) activate(shape, input, edge_rows, sizes, work.activated);
                 if (first && shape->stride > 1) memset(work.of_activated, 0, sizes.image * sizeof(float));
                 work.kernel = kernels + edge * of_kernel;
-                work.point = points + edge * of_point;
                 work.flipped = flipped + edge * of_kernel;
                 work.transposed = transposed + edge * of_point;
                 of_edge(shape, sizes, &work, upstreams[edge] + image * output_floats,

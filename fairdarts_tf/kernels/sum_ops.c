@@ -56,8 +56,9 @@ static void compute_sum(void *pointer, TF_OpKernelContext *context) {
     Call call = begin(context);
     Rows rows = rows_of(&call, ((const Attributes *)pointer)->terms);
     allocate_like(&call, 0, 0);
-    if (good(&call))
-        normalized_sum(rows.terms, call.inputs, rows.rows, rows.pixels, rows.channels, call.outputs[0]);
+    if (good(&call) &&
+        !normalized_sum(rows.terms, call.inputs, rows.rows, rows.pixels, rows.channels, call.outputs[0]))
+        out_of_memory(&call);
     free_rows(&rows);
     end(&call);
 }

@@ -24,23 +24,24 @@ static void add_term(const float *tensor, const float *rows, int pixels, int cha
     }
 }
 
-void normalized_sum(int terms, const float *const *tensors, const float *const *rows, long pixels, int channels,
+bool normalized_sum(int terms, const float *const *tensors, const float *const *rows, long pixels, int channels,
                     float *result) {
+    float *offsets = calloc(channels + 1, sizeof(float));
+    if (!offsets) return false;
+    for (int term = 0; term < terms; term++)
+        for (int c = 0; c < channels; c++) offsets[c] += rows[term][OFFSET * channels + c];
     for (long start = 0; start < pixels; start += PIXELS) {
         int count = pixels - start < PIXELS ? (int)(pixels - start) : PIXELS;
         float *to = result + start * channels;
-        for (int c = 0; c < channels; c++) {
-            float offset = 0.0f;
-            for (int term = 0; term < terms; term++) offset += rows[term][OFFSET * channels + c];
-            to[c] = offset;
-        }
-        for (int p = 1; p < count; p++) memcpy(to + (long)p * channels, to, channels * sizeof(float));
+        for (int p = 0; p < count; p++) memcpy(to + (long)p * channels, offsets, channels * sizeof(float));
         for (int term = 0; term < terms; term++) {
             const float *from = tensors[term] + start * channels;
             expect(from + PIXELS * channels, PIXELS * channels);
             add_term(from, rows[term], count, channels, to);
         }
     }
+    free(offsets);
+    return true;
 }
 
 /* Adds the products of upstream and distance from the mean, channel by channel. */
@@ -70,10 +71,10 @@ static void add_upstream(const float *upstream, int pixels, int channels, double
         for (int c = 0; c < channels; c++) totals[c] += upstream[c];
 }
 
-int normalized_sum_backward(int terms, const float *const *tensors, const float *const *rows, const float *upstream,
+bool normalized_sum_backward(int terms, const float *const *tensors, const float *const *rows, const float *upstream,
                             long pixels, int channels, float *const *of_rows) {
     double *totals = calloc((long)(terms + 1) * channels, sizeof(double));
-    if (!totals) return 0;
+    if (!totals) return false;
     double *of_upstream = totals + (long)terms * channels;
     for (long start = 0; start < pixels; start += PIXELS) {
         int count = pixels - start < PIXELS ? (int)(pixels - start) : PIXELS;
@@ -93,5 +94,5 @@ int normalized_sum_backward(int terms, const float *const *tensors, const float 
             of_rows[term][VARIANCE * channels + c] = 0.0f;
         }
     free(totals);
-    return 1;
+    return true;
 }
