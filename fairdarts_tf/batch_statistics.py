@@ -12,13 +12,13 @@ and the two sums are summed over the replicas. Both ways all edges of a layer sh
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from fairdarts_tf.replicas import count_replicas, sum_over_replicas
+from fairdarts_tf.scoped_switch import ScopedSwitch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,26 +29,21 @@ class Statistics:
     variances: tf.Tensor
 
 
-@contextlib.contextmanager
-def synchronized_statistics(active: bool = True) -> Iterator[None]:
+def synchronized_statistics(active: bool = True) -> contextlib.AbstractContextManager[None]:
     """Within, what is built normalises by the statistics of the whole batch, over all replicas.
 
     Args:
         active: Whether it does; otherwise nothing changes. Defaults to True.
     """
-    token = _synchronized.set(active)
-    try:
-        yield
-    finally:
-        _synchronized.reset(token)
+    return _synchronized.within(active)
 
 
-_synchronized: contextvars.ContextVar[bool] = contextvars.ContextVar("synchronized_statistics", default=False)
+_synchronized = ScopedSwitch("synchronized_statistics")
 
 
 def are_synchronized() -> bool:
     """Returns whether statistics are to be those of several replicas."""
-    return _synchronized.get() and count_replicas() > 1
+    return _synchronized.is_on() and count_replicas() > 1
 
 
 def normalize(

@@ -16,6 +16,7 @@ from fairdarts_tf.errors import ConfigurationError, GenotypeError, unknown_name
 from fairdarts_tf.genotypes import (
     CELL_KINDS,
     INPUTS,
+    SKIP,
     Genotype,
     GenotypeItem,
     check_operations,
@@ -26,8 +27,6 @@ from fairdarts_tf.genotypes import (
 DEFAULT_METHOD = "threshold_sparse"
 DEFAULT_THRESHOLD = 0.85
 """FairDARTS' threshold on the sigmoid in search space S1."""
-
-SKIP = "skip_connect"
 
 COIN_FLIP_MARGIN = 0.01
 """A choice with a smaller margin is marked: in the authors' final tables best and second differ by about 0.001, and

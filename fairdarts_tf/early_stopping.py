@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.files import write_text_atomically
+from fairdarts_tf.files import open_file, write_text_atomically
 from fairdarts_tf.genotypes import learnable_operations
 from fairdarts_tf.history import History
 
@@ -58,7 +58,7 @@ class Stop:
         if not path.exists():
             return None
         try:
-            with open(path, "rb") as file:
+            with open_file(path) as file:
                 fields = json.loads(file.read(_MAX_BYTES))
             stop = cls(**fields)
             wholesome = 1 <= stop.counts <= stop.after and {str} == {type(stop.criterion), type(stop.reason)}

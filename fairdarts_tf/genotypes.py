@@ -36,6 +36,9 @@ DARTS_OPERATIONS = ("none", *FAIRDARTS_OPERATIONS)
 ALL_OPERATIONS = (*DARTS_OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7")
 """Every operation that a search may use. A genotype may hold all of them but ``none``."""
 
+SKIP = "skip_connect"
+"""The operation of which the papers count how many a cell has."""
+
 SPACE = "darts"
 CELL_KINDS = ("normal", "reduce")
 INPUTS = 2
@@ -96,6 +99,10 @@ class Genotype:
     def items(self, kind: str) -> tuple[GenotypeItem, ...]:
         """Returns the operations of the ``"normal"`` or the ``"reduce"`` cell."""
         return getattr(self, kind)
+
+    def skips(self, kind: str) -> int:
+        """Returns how many skip connections the ``"normal"`` or the ``"reduce"`` cell has."""
+        return sum(item.op == SKIP for item in self.items(kind))
 
     def concat(self, kind: str) -> tuple[int, ...]:
         """Returns the nodes that make the output of the ``"normal"`` or the ``"reduce"`` cell."""

@@ -100,8 +100,7 @@ def count_operations(
     counts: Row = {"operations_on": on, "operations_off": off, "operations_undecided": flat.size - on - off}
     for kind, table in mixing_weights.items():
         counts[f"{kind}_above_threshold"] = int(np.sum(table >= threshold))
-        items = getattr(genotype, kind) if genotype else ()
-        counts[f"{kind}_skips"] = sum(item.op == "skip_connect" for item in items)
+        counts[f"{kind}_skips"] = genotype.skips(kind) if genotype else 0
     return counts
 
 

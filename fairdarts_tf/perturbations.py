@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from fairdarts_tf.operations import Identity, Operation, Zero
+from fairdarts_tf.replicas import count_replicas, replica_index
 from fairdarts_tf.source_state import PHASES
 
 HALVES = ("search", "train")
@@ -236,12 +237,11 @@ class SearchPerturbations:
             half: ``"search"`` or ``"train"``.
             images: This replica's, (batch, ...).
         """
-        replicas = tf.distribute.get_replica_context()
-        count = 1 if replicas is None else replicas.num_replicas_in_sync
+        count = count_replicas()
         batch = images.shape[0] or tf.shape(images)[0]
         draw = Draw(tf.constant([self._seed, HALVES.index(half)]), batch)
         if count > 1:
-            place = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
+            place = tf.cast(replica_index(), tf.int32)
             draw = dataclasses.replace(draw, first=place * batch, total=count * batch)
         return Perturbation(self._rules, draw.of(tf.cast(step, tf.int32)))
 

@@ -11,9 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS, INPUTS, MAX_NODES, Genotype, GenotypeItem, check_operations
-
-_SKIP = "skip_connect"
+from fairdarts_tf.genotypes import (
+    FAIRDARTS_OPERATIONS,
+    INPUTS,
+    MAX_NODES,
+    SKIP,
+    Genotype,
+    GenotypeItem,
+    check_operations,
+)
 
 
 def random_genotype(
@@ -74,10 +80,10 @@ def _draw(candidates: Sequence[str], count: int, generator: np.random.RandomStat
 
 def _draw_skips(candidates: Sequence[str], count: int, skips: int, generator: np.random.RandomState) -> list[str]:
     """Draws a random place for each skip connection, and other operations for the rest."""
-    others = [operation for operation in candidates if operation != _SKIP]
+    others = [operation for operation in candidates if operation != SKIP]
     is_skip = generator.permutation(count) < skips
     drawn = iter(_draw(others, count - skips, generator) if skips < count else ())
-    return [_SKIP if skip else next(drawn) for skip in is_skip]
+    return [SKIP if skip else next(drawn) for skip in is_skip]
 
 
 def _check(seed: int, nodes: int, edges_per_node: int) -> None:
@@ -95,7 +101,7 @@ def _check_skips(skips: int | None, edges: int, candidates: Sequence[str]) -> No
         return
     if not 0 <= skips <= edges:
         raise ConfigurationError(f"skips is {skips}, but a cell has {edges} operations: it must be from 0 to {edges}.")
-    if skips and _SKIP not in candidates:
-        raise ConfigurationError(f"skips is {skips}, but {_SKIP!r} is none of the operations. Add it, or ask for none.")
-    if skips < edges and set(candidates) == {_SKIP}:
-        raise ConfigurationError(f"skips is {skips}, but a cell of {_SKIP!r} alone has {edges}. Add other operations.")
+    if skips and SKIP not in candidates:
+        raise ConfigurationError(f"skips is {skips}, but {SKIP!r} is none of the operations. Add it, or ask for none.")
+    if skips < edges and set(candidates) == {SKIP}:
+        raise ConfigurationError(f"skips is {skips}, but a cell of {SKIP!r} alone has {edges}. Add other operations.")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import tensorflow as tf
+
+Tensors = TypeVar("Tensors", tf.Tensor, list[tf.Tensor])
 
 
 def count_replicas() -> int:
@@ -16,8 +20,8 @@ def replica_index() -> int | tf.Tensor:
     return 0 if context is None else context.replica_id_in_sync_group
 
 
-def sum_over_replicas(tensor: tf.Tensor) -> tf.Tensor:
-    """Returns the sum of a tensor over the replicas, to each of them."""
+def sum_over_replicas(values: Tensors) -> Tensors:
+    """Returns the sum of a tensor, or of each of a list, over the replicas, to each of them."""
     if count_replicas() == 1:
-        return tensor
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+        return values
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)

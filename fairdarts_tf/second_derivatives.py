@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
-from collections.abc import Iterator
 
-_wanted: contextvars.ContextVar[bool] = contextvars.ContextVar("twice_differentiable", default=False)
+from fairdarts_tf.scoped_switch import ScopedSwitch
+
+_wanted = ScopedSwitch("twice_differentiable")
 
 
-@contextlib.contextmanager
-def twice_differentiable() -> Iterator[None]:
+def twice_differentiable() -> contextlib.AbstractContextManager[None]:
     """Within, a supernet is composed of TensorFlow's own operations and gradients, as it always is in float64.
 
     The gradients of `separable_chain` are right once. Differentiated again within a graph they miss terms, silently.
     """
-    token = _wanted.set(True)
-    try:
-        yield
-    finally:
-        _wanted.reset(token)
+    return _wanted.within()
 
 
 def second_derivatives_wanted() -> bool:
     """Returns whether `twice_differentiable` is in force."""
-    return _wanted.get()
+    return _wanted.is_on()

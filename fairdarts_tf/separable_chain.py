@@ -12,14 +12,14 @@ computed again differs from the first time by rounding alone, in the BatchNorm.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from fairdarts_tf import separable
 from fairdarts_tf.batch_statistics import Normalizations, Statistics, normalize
+from fairdarts_tf.scoped_switch import ScopedSwitch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,22 +140,17 @@ def normalized(
     return compute(*weights, *inputs), statistics[0]
 
 
-@contextlib.contextmanager
-def fixed_kernels() -> Iterator[None]:
+def fixed_kernels() -> contextlib.AbstractContextManager[None]:
     """Within, chains are built without gradients in their kernels, as for a step of the alphas: a shorter graph."""
-    token = _fixed_kernels.set(True)
-    try:
-        yield
-    finally:
-        _fixed_kernels.reset(token)
+    return _fixed_kernels.within()
 
 
 def wants_kernels() -> bool:
     """Returns whether chains built now have gradients in their kernels."""
-    return not _fixed_kernels.get()
+    return not _fixed_kernels.is_on()
 
 
-_fixed_kernels: contextvars.ContextVar[bool] = contextvars.ContextVar("fixed_kernels", default=False)
+_fixed_kernels = ScopedSwitch("fixed_kernels")
 _FIELDS = tuple(field.name for field in dataclasses.fields(Stage))
 
 

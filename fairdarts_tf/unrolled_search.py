@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.replicas import sum_over_replicas
 from fairdarts_tf.search import Batch, Search
 from fairdarts_tf.separable_chain import fixed_kernels
 
@@ -74,13 +75,13 @@ class UnrolledSearch(Search):
         values = [tf.convert_to_tensor(weight) for weight in weights]
         with _at(weights, values):
             step, _ = self._differentiate(*training_batch, weights, "train", self.optimizer)
-        with _at(weights, self.optimizer.values_after(_summed(step), weights)):
+        with _at(weights, self.optimizer.values_after(sum_over_replicas(step), weights)):
             found, logits = self._differentiate(
                 *search_batch, alphas + weights, "search", self.alpha_optimizer, self._penalty
             )
         self._record("search", search_batch[1], logits)
         self._penalty()
-        first_order, direction = found[: len(alphas)], _summed(found[len(alphas) :])
+        first_order, direction = found[: len(alphas)], sum_over_replicas(found[len(alphas) :])
         norm = tf.linalg.global_norm(direction)
         size = tf.constant(self.difference, norm.dtype) / tf.maximum(norm, _TINY)
         pairs = list(zip(values, direction, strict=True))
@@ -101,11 +102,3 @@ class UnrolledSearch(Search):
 def _at(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> keras.StatelessScope:
     """Within, variables have other values, and whatever is assigned to any variable is forgotten."""
     return keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-
-
-def _summed(parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns gradients summed over replicas."""
-    replicas = tf.distribute.get_replica_context()
-    if replicas.num_replicas_in_sync == 1:
-        return list(parts)
-    return list(replicas.all_reduce(tf.distribute.ReduceOp.SUM, list(parts)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import hashlib
 import os
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +20,7 @@ import tensorflow as tf
 
 from fairdarts_tf.batch_statistics import are_synchronized
 from fairdarts_tf.files import write_atomically, write_text_atomically
+from fairdarts_tf.scoped_switch import ScopedSwitch
 from fairdarts_tf.second_derivatives import second_derivatives_wanted
 
 SWITCH = "FAIRDARTS_TF_KERNELS"
@@ -45,7 +44,7 @@ def library() -> ModuleType | None:
 
 def usable(dtype: tf.DType) -> bool:
     """Returns whether tensors of a dtype can be computed by the kernels, here and now."""
-    if dtype != tf.float32 or _portable.get() or second_derivatives_wanted() or are_synchronized():
+    if dtype != tf.float32 or _portable.is_on() or second_derivatives_wanted() or are_synchronized():
         return False
     return library() is not None
 
@@ -68,21 +67,16 @@ def say_if_left_out(precision: str, xla: bool, synchronized: bool) -> None:
         )
 
 
-@contextlib.contextmanager
-def portable_graph(wanted: bool = True) -> Iterator[None]:
+def portable_graph(wanted: bool = True) -> contextlib.AbstractContextManager[None]:
     """Within, graphs are built of TensorFlow's own operations alone, as for XLA.
 
     Args:
         wanted: Defaults to True. False leaves all as it is.
     """
-    token = _portable.set(wanted or _portable.get())
-    try:
-        yield
-    finally:
-        _portable.reset(token)
+    return _portable.within(wanted)
 
 
-_portable: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
+_portable = ScopedSwitch("portable_graph")
 
 _loading = threading.Lock()
 

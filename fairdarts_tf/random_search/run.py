@@ -14,7 +14,6 @@ from pathlib import Path
 import keras
 
 from fairdarts_tf.costs import network_cost
-from fairdarts_tf.derivation import SKIP
 from fairdarts_tf.devices import cluster_of
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.files import write_text_atomically
@@ -111,14 +110,13 @@ def rank(rows: list[Row]) -> list[Row]:
 def _row(number: int, genotype: Genotype, history: TrainHistory) -> Row:
     best = history.best_epoch()
     cost = network_cost(genotype)
-    skips = {kind: sum(item.op == SKIP for item in genotype.items(kind)) for kind in ("normal", "reduce")}
     return {
         "candidate": number,
         "validation_accuracy": history.rows[best - 1]["validation_accuracy"],
         "validation_loss": history.rows[best - 1]["validation_loss"],
         "best_epoch": best,
-        "normal_skips": skips["normal"],
-        "reduce_skips": skips["reduce"],
+        "normal_skips": genotype.skips("normal"),
+        "reduce_skips": genotype.skips("reduce"),
         "params": cost.params,
         "macs": cost.macs,
     }

@@ -13,8 +13,6 @@ from fairdarts_tf.errors import FairDartsError
 from fairdarts_tf.genotypes import CELL_KINDS, Genotype, GenotypeItem
 from fairdarts_tf.report.run_data import RunData
 
-SKIP = "skip_connect"
-
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
@@ -39,9 +37,7 @@ class Epoch:
 
     def skips(self, kind: str) -> int | None:
         """Returns the skip connections of a cell, or None without a genotype."""
-        if self.genotype is None:
-            return None
-        return sum(item.op == SKIP for item in self.genotype.items(kind))
+        return None if self.genotype is None else self.genotype.skips(kind)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from fairdarts_tf.costs import NetworkSize, network_cost
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN
 from fairdarts_tf.genotypes import CELL_KINDS, Genotype
-from fairdarts_tf.report.evolution import SKIP, Evolution
+from fairdarts_tf.report.evolution import Evolution
 from fairdarts_tf.report.run_data import RunData
 from fairdarts_tf.settings import SearchSettings
 
@@ -125,7 +125,7 @@ def skips(genotype: Genotype | None) -> str:
     """Returns the skip connections of both cells, as in ``"2 + 0"``."""
     if genotype is None:
         return UNKNOWN
-    return " + ".join(str(sum(item.op == SKIP for item in genotype.items(kind))) for kind in CELL_KINDS)
+    return " + ".join(str(genotype.skips(kind)) for kind in CELL_KINDS)
 
 
 def coin_flips(evolution: Evolution) -> str:

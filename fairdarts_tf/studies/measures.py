@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fairdarts_tf.costs import network_cost
-from fairdarts_tf.derivation import SKIP
 from fairdarts_tf.early_stopping import Stop
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype
+from fairdarts_tf.genotypes import CELL_KINDS, SKIP, Genotype
 from fairdarts_tf.history import Row
 from fairdarts_tf.report.evolution import dominance_threshold
 from fairdarts_tf.report.run_data import RunData, read_run
@@ -27,7 +26,7 @@ def cells(stages: Stages) -> Row:
 
 def count_cells(genotype: Genotype) -> Row:
     """Returns skip connections and operations of both cells of a genotype."""
-    skips = {f"{kind}_skips": sum(item.op == SKIP for item in genotype.items(kind)) for kind in CELL_KINDS}
+    skips = {f"{kind}_skips": genotype.skips(kind) for kind in CELL_KINDS}
     return skips | {f"{kind}_operations": len(genotype.items(kind)) for kind in CELL_KINDS}
 
 

@@ -1,6 +1,7 @@
 """When DARTS' search would stop early, by each of three criteria (DARTS+; RobustDARTS; FairDARTS, discussion)."""
 
-from fairdarts_tf.studies.figures import by_epoch, points
+from fairdarts_tf.studies.catalogue.skip_counts import BY_EPOCH
+from fairdarts_tf.studies.figures import points
 from fairdarts_tf.studies.study import DARTS, Claim, Configuration, Picture, Study
 
 _BY_SKIPS, _BY_RANKING, _BY_EIGENVALUE = (
@@ -28,11 +29,7 @@ STUDY = Study(
             "Epochs done and skip connections of the normal cell",
             points({"stopped_after": "epochs done", "normal_skips": "skips, normal cell"}),
         ),
-        Picture(
-            "by_epoch",
-            "Skip connections of the normal cell by epoch, a line for each search",
-            by_epoch("normal_skips", "skips, normal cell"),
-        ),
+        BY_EPOCH,
     ),
     seeds=1,
 )

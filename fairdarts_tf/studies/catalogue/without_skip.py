@@ -1,6 +1,6 @@
 """Searches in a space without skip connections: the unfair advantage taken away (FairDARTS, discussion)."""
 
-from fairdarts_tf.derivation import SKIP
+from fairdarts_tf.genotypes import SKIP
 from fairdarts_tf.studies.figures import points
 from fairdarts_tf.studies.study import DARTS, FAIRDARTS, Claim, Configuration, Picture, Study
 
