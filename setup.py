@@ -38,7 +38,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "dev": ["hypothesis", "pytest", "pytest-timeout", "ruff"],
+        "dev": ["hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "torch": ["torch>=2.6"],
     },

@@ -29,7 +29,13 @@ PACKAGES = {
     "tensorflow_datasets": "tensorflow-datasets>=4.9.10",
     "tqdm": "tqdm",
 }
-DEVELOPMENT = {"hypothesis": "hypothesis", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff"}
+DEVELOPMENT = {
+    "hypothesis": "hypothesis",
+    "pytest": "pytest",
+    "pytest_timeout": "pytest-timeout",
+    "ruff": "ruff",
+    "xdist": "pytest-xdist",
+}
 LIGHT = {name: PACKAGES[name] for name in ("absl", "numpy")}
 PICTURES = LIGHT | {name: PACKAGES[name] for name in ("matplotlib", "PIL", "pygraphviz")}
 PAGES = LIGHT | {name: PACKAGES[name] for name in ("jinja2", "markupsafe", "pygraphviz")}
