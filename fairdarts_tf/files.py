@@ -8,15 +8,14 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from fairdarts_tf.errors import RunError
+from fairdarts_tf.temporaries import NEW, OLD, left_behind, temporary_directory, temporary_file
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
@@ -54,39 +53,18 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    with _errors_of(path):
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+    with _errors_of(path), temporary_file(path) as (file, temporary):
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
     _sync_directory(path.parent)
 
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Writes UTF-8 text as `write_atomically` does, with a question mark for what UTF-8 cannot encode."""
     write_atomically(path, lambda file: file.write(text.encode("utf-8", errors="replace")))
-
-
-def remove_leftovers(directory: Path, names: re.Pattern[str]) -> None:
-    """Removes the temporary files that killed processes left in a directory.
-
-    Args:
-        directory: May be absent.
-        names: Matches the final names of files that nobody is writing now.
-    """
-    if not directory.is_dir():
-        return
-    for path in directory.iterdir():
-        temporary = _TEMPORARY.fullmatch(path.name)
-        if temporary and names.fullmatch(temporary[1]):
-            path.unlink(missing_ok=True)
 
 
 def check_new_directory(path: str | os.PathLike[str]) -> None:
@@ -143,28 +121,41 @@ def staged(target: Path) -> Iterator[Path]:
         yield content
         _sync_tree(content)
         if target.is_dir():
-            _replace_entries(content, target, content.with_name("old"))
+            _replace_entries(content, target, content.with_name(OLD))
         else:
             content.rename(target)
     _sync_directory(place)
 
 
+def settle(target: Path) -> None:
+    """Ends what killed processes began by `staged`: content that was taking its place takes it, other is removed.
+
+    Args:
+        target: As of `staged`.
+
+    Raises:
+        OSError: When it cannot be moved.
+    """
+    for place in (target, target.parent):
+        for left in left_behind(place, target.name):
+            if (left / OLD).is_dir() and target.is_dir():
+                _replace_entries(left / NEW, target, left / OLD)
+                _sync_directory(target)
+            shutil.rmtree(left)
+
+
 @contextlib.contextmanager
 def _content_of(path: Path, place: Path) -> Iterator[Path]:
     """Yields a new directory under a temporary name in ``place``, and removes what is left of it in the end."""
-    with _errors_of(path):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=place))
-        try:
-            content = temporary / "new"
-            content.mkdir()
-            yield content
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with _errors_of(path), temporary_directory(path, place) as temporary:
+        content = temporary / NEW
+        content.mkdir()
+        yield content
 
 
 def _replace_entries(content: Path, target: Path, old: Path) -> None:
     """Moves entries into ``target``, and those that they replace into ``old``; undoes it all if one move fails."""
-    old.mkdir()
+    old.mkdir(exist_ok=True)
     names = sorted(entry.name for entry in content.iterdir())
     try:
         for name in names:

@@ -11,10 +11,11 @@ from types import TracebackType
 import numpy as np
 
 from fairdarts_tf.errors import RunError
-from fairdarts_tf.files import open_file, readable, remove_leftovers, write_atomically, write_text_atomically
+from fairdarts_tf.files import open_file, readable, write_atomically, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import History
 from fairdarts_tf.run_lock import RunLock
+from fairdarts_tf.temporaries import remove_leftovers
 
 FORMAT_VERSION = 1
 """Of a run's directory, in the first line of its flags.txt. A directory that names none was written in the first."""
@@ -27,8 +28,6 @@ FREE_TO_CHANGE = frozenset(
 MAX_FLAGS_BYTES = 1_000_000
 
 _FORMAT_LINE = re.compile(r"# fairdarts_tf run, format (\d{1,9})\s*")
-_OWN_FILES = re.compile(r"flags\.txt|(genotype|model)\.json|(history|retries)\.csv|(history|alphas|best|last)\.npz")
-_CHECKPOINTS = re.compile(r"checkpoint-\d+\.npz")
 
 
 class Run:
@@ -99,8 +98,8 @@ class Run:
             self._lock.acquire()
             # Another process may have begun a run here since the first look.
             self.check(settings)
-            remove_leftovers(self.workdir, _OWN_FILES)
-            remove_leftovers(self.checkpoints, _CHECKPOINTS)
+            remove_leftovers(self.workdir)
+            remove_leftovers(self.checkpoints)
             if self.settings() is None:
                 head = f"# fairdarts_tf run, format {FORMAT_VERSION}\n"
                 write_text_atomically(self.workdir / "flags.txt", head + self._lines(settings))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import resource
-from pathlib import Path
 
 import pytest
 from tiny_network import tiny_found_network
@@ -125,22 +123,3 @@ def test_a_write_that_fails_leaves_the_good_file_and_nothing_beside_it(tmp_path,
     with pytest.raises(OSError, match="broken"):
         files.write_text_atomically(tmp_path / "kept", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "good")]
-
-
-def test_leftovers_are_removed_and_only_those(tmp_path: Path):
-    names = [".a.npz.abcd_123.tmp", ".b.npz.abcd_123.tmp", ".a.npz.abc.tmp", "a.npz", ".a.npz", "a.npz.abcd_123.tmp"]
-    for name in names:
-        (tmp_path / name).touch()
-    files.remove_leftovers(tmp_path, re.compile(r"a\.npz"))
-    assert sorted(os.listdir(tmp_path)) == sorted(names[1:])
-    files.remove_leftovers(tmp_path / "absent", re.compile(""))
-
-
-def test_a_killed_writer_leaves_what_is_removed(tmp_path: Path):
-    child = os.fork()
-    if child == 0:
-        files.write_atomically(tmp_path / "a.npz", lambda _: os._exit(0))
-    os.waitpid(child, 0)
-    assert len(os.listdir(tmp_path)) == 1
-    files.remove_leftovers(tmp_path, re.compile(r"a\.npz"))
-    assert os.listdir(tmp_path) == []

@@ -9,6 +9,7 @@ import pytest
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.runs import FORMAT_VERSION, MAX_FLAGS_BYTES, Run
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.temporaries import temporary_file
 
 SETTINGS = SearchSettings(seed=3, operations=("skip_connect", "sep_conv_3x3")).as_flags()
 
@@ -101,12 +102,16 @@ def test_another_format_is_refused_and_none_is_the_first(run: Run):
 
 def test_opening_removes_what_killed_processes_left(run: Run):
     run.checkpoints.mkdir()
-    kept = [run.workdir / ".report.html.abcdefgh.tmp", run.checkpoints / "checkpoint-000000001.npz"]
-    left = [run.workdir / ".last.npz.abcdefgh.tmp", run.checkpoints / ".checkpoint-000000002.npz.abcdefgh.tmp"]
+    names = ["report.html", "early_stopping.json", "not_finite-000000003.npz", "results.csv", "last.npz"]
+    left = [run.workdir / f".{name}.abcdefgh.tmp" for name in names]
+    left += [run.checkpoints / ".checkpoint-000000002.npz.abcdefgh.tmp"]
+    kept = [run.workdir / ".notes.tmp", run.checkpoints / "checkpoint-000000001.npz"]
     for path in kept + left:
         path.touch()
-    with run:
+    with run, temporary_file(run.workdir / "report.html") as (_, written_by_another):
+        left[0].touch()
         run.open(SETTINGS)
+        assert written_by_another.exists()
     assert all(path.exists() for path in kept) and not any(path.exists() for path in left)
 
 

@@ -16,7 +16,7 @@ from fairdarts_tf.export.manifest import check_target, network_digest, write_man
 from fairdarts_tf.export.plan import FORMATS, ExportFile, plan_files
 from fairdarts_tf.export.saved_model import write_frozen_models, write_saved_model
 from fairdarts_tf.export.verification import Verification, check, reference_probabilities, verify
-from fairdarts_tf.files import staged
+from fairdarts_tf.files import settle, staged
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.labels import LABELS_FILE, labels_text
 from fairdarts_tf.serving import ServingNetwork
@@ -81,6 +81,7 @@ def export_network(
         _check_images("calibration", calibration_images, found)
         progress(f"int8 is calibrated on {len(calibration_images)} {calibrated_on or 'images'}")
     digest = network_digest(found)
+    settle(target)
     staying = check_target(target, files, digest)
     progress(f"running the Keras network on {len(held_back_images)} images to compare with")
     expected = reference_probabilities(found, held_back_images)
