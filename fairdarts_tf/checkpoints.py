@@ -56,7 +56,7 @@ def save_checkpoint(directory: Path, step: int, arrays: Mapping[str, np.ndarray]
         OSError: When it cannot be written; earlier checkpoints are untouched.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"checkpoint-{step:09d}.npz"
+    path = path_of(directory, step)
     content = dict(arrays) | {"format_version": np.int64(FORMAT_VERSION), "step": np.int64(step)}
     write_atomically(path, lambda file: np.savez(file, **content))
     for old in list_checkpoints(directory)[:-KEPT]:
@@ -69,6 +69,11 @@ def list_checkpoints(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+
+
+def path_of(directory: Path, step: int) -> Path:
+    """Returns the name of the checkpoint of a step."""
+    return directory / f"checkpoint-{step:09d}.npz"
 
 
 def step_of(path: Path) -> int:
@@ -86,7 +91,8 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
     try:
         arrays = read_numbers(path)
         # Written last: a damaged table of contents may hide the end of the archive.
-        int(arrays["step"])
+        if int(arrays["step"]) != step_of(path):
+            raise CorruptCheckpointError(path)
         version = int(arrays.pop("format_version"))
     except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise CorruptCheckpointError(path) from error

@@ -40,8 +40,11 @@ def save_failed_step(
     batch: object,
     rates: Mapping[str, float],
     alphas: Mapping[str, np.ndarray],
+    retries: int = 0,
 ) -> Path:
     """Writes what a failed step computed with, as ``not_finite-STEP.npz``, and returns the file; the chief alone does.
+
+    After N retries it is ``not_finite-STEP-N.npz``: when a step fails again, the file of the first time stays.
 
     It holds ``step``, ``what``, the batch as the model saw it (``images`` and ``labels``; of a search those of both
     halves, with ``train_`` and ``search_`` before), the ``rates``, and of a search the raw ``alphas`` that the step
@@ -53,6 +56,7 @@ def save_failed_step(
         batch: Images and labels, or a pair of such pairs: of the training half and of the search half.
         rates: Learning rates, by name.
         alphas: By kind of cell, (edges, operations); empty where there are none.
+        retries: How often the run was sent back before. Defaults to 0.
 
     Raises:
         RunError: When it cannot be written.
@@ -62,7 +66,8 @@ def save_failed_step(
     arrays |= {f"alphas/{kind}": table for kind, table in alphas.items()}
     if alphas:
         arrays |= _largest(alphas)
-    path = run.workdir / f"not_finite-{failed.step:09d}.npz"
+    number = f"-{retries}" if retries else ""
+    path = run.workdir / f"not_finite-{failed.step:09d}{number}.npz"
     if not run.writes:
         return path
     try:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -26,6 +25,7 @@ class Trained(Protocol):
     """What a run asks of its model besides `keras.Model`'s methods and `fairdarts_tf.model_state.Stateful`'s."""
 
     finite_check: FiniteCheck
+    before_updates: tuple[str, ...]
 
     def learning_rates(self) -> dict[str, float]:
         """Returns the rates in use, by what they are for."""
@@ -75,7 +75,8 @@ def fit_run(
             if on_nan == "stop":
                 raise NotFiniteError(f"{said} {_ADVICE}") from None
             before = _step_to_go_back_before(recorder, model, failed, said)
-            recorder.go_back(restore(recorder.run, model, recorder.steps_per_epoch, before), failed)
+            kind = type(recorder.history)
+            recorder.go_back(restore(recorder.run, model, kind, recorder.steps_per_epoch, before), failed)
             on_retry(recorder.step)
             print(
                 f"warning: {said} Going on from step {recorder.step} with half the learning rates, now "
@@ -97,10 +98,10 @@ _NO_HELP = (
 )
 
 
-def _step_to_go_back_before(recorder: Recorder, model: keras.Model, failed: FailedStepError, said: str) -> int | None:
+def _step_to_go_back_before(recorder: Recorder, model: Trained, failed: FailedStepError, said: str) -> int | None:
     """Returns None where the newest checkpoint will do, or its step, where it will not and there is one before it.
 
-    It will not where its very next step has failed twice: what a step computes does not depend on its own rate.
+    It will not where its very next step has failed twice: little of what a step computes depends on its own rates.
 
     Raises:
         NotFiniteError: When no retry is left, or would be of use.
@@ -109,15 +110,17 @@ def _step_to_go_back_before(recorder: Recorder, model: keras.Model, failed: Fail
         said += f" Halving the learning rates {MOST_RETRIES} times did not help."
         raise NotFiniteError(f"{said} {_NO_HELP}") from None
     last = recorder.retries[-1] if recorder.retries else {}
-    hopeless = last.get("failed_step") == failed.step and last.get("went_back_to") == failed.step - 1
-    if not hopeless:
+    again = last.get("failed_step") == failed.step and last.get("went_back_to") == failed.step - 1
+    if not again:
         return None
     one_before = any(step_of(path) < failed.step - 1 for path in list_checkpoints(recorder.run.checkpoints))
     # Of several workers only the chief has checkpoints.
-    if not gather(float(one_before), model.distribute_strategy)[0]:
+    if gather(float(one_before), model.distribute_strategy)[0]:
+        return failed.step - 1
+    if failed.what[0] in model.before_updates:
         said += " It follows on the first checkpoint, whatever the learning rates."
         raise NotFiniteError(f"{said} {_NO_HELP}") from None
-    return failed.step - 1
+    return None
 
 
 def _keep(
@@ -127,6 +130,6 @@ def _keep(
     # Which images a step sees follows from its number.
     batch = next(iter(batches_from(failed.step - 1).take(1)))
     alphas = model.alphas_of_last_step()
-    path = save_failed_step(recorder.run, failed, batch, model.learning_rates(), alphas)
+    path = save_failed_step(recorder.run, failed, batch, model.learning_rates(), alphas, len(recorder.retries))
     kept = "Its batch and the alphas it began with are" if alphas else "Its batch is"
     return f"{failed.describe(recorder.steps_per_epoch)}. {kept} in {path}."

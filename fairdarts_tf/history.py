@@ -72,15 +72,63 @@ class History:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns all of it as arrays that `from_arrays` reads."""
-        return self.arrays() | {"rows": np.frombuffer(json.dumps(self.rows).encode(), np.uint8)}
+        return self.arrays() | {"rows": pack_rows(self.rows)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> History:
-        """Reads what `to_arrays` returned."""
-        rows = json.loads(bytes(arrays["rows"]).decode())
+        """Reads what `to_arrays` returned.
+
+        Raises:
+            KeyError: When an array is missing.
+            ValueError: When they are something else.
+        """
+        rows = read_epochs(arrays["rows"], COLUMNS)
         kinds = [name for name in arrays if name not in ("rows", "epoch")]
+        if any(arrays[kind].ndim != 3 or len(arrays[kind]) != len(rows) for kind in kinds):
+            raise ValueError(f"no alphas of {len(rows)} epochs")
         alphas = [{kind: arrays[kind][epoch] for kind in kinds} for epoch in range(len(rows))]
         return cls(rows, alphas)
+
+
+def pack_rows(rows: Sequence[Row]) -> np.ndarray:
+    """Returns rows as an array of bytes that `read_rows` reads."""
+    return np.frombuffer(json.dumps(rows).encode(), np.uint8)
+
+
+def read_rows(content: np.ndarray, columns: Sequence[str], words: Sequence[str] = ()) -> list[Row]:
+    """Reads what `pack_rows` returned; a column that was not there yet is None.
+
+    Args:
+        content: Bytes.
+        columns: Names of the columns.
+        words: Columns that hold no numbers. Defaults to none.
+
+    Raises:
+        ValueError: When it is something else than such rows.
+    """
+    try:
+        rows = json.loads(bytes(content).decode())
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("no rows")
+    for row in rows:
+        for column, value in row.items():
+            if value is not None and not isinstance(value, str if column in words else int | float):
+                raise ValueError(f"{column!r:.50} is {value!r:.50}")
+    return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def read_epochs(content: np.ndarray, columns: Sequence[str]) -> list[Row]:
+    """Reads the rows of a history, one for each epoch.
+
+    Raises:
+        ValueError: As `read_rows` does, and when epochs are not counted from 1.
+    """
+    rows = read_rows(content, columns)
+    if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+        raise ValueError("rows whose epochs do not count from 1")
+    return rows
 
 
 def count_operations(

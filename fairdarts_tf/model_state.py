@@ -35,14 +35,25 @@ def write_state(model: Stateful, arrays: Mapping[str, np.ndarray]) -> None:
     """
     variables = _variables(model)
     for name, variable in variables.items():
-        if name not in arrays or tuple(arrays[name].shape) != tuple(variable.shape):
-            found = f"has shape {arrays[name].shape}" if name in arrays else "is missing"
+        misfit = _misfit(arrays.get(name), variable)
+        if misfit:
             raise RunError(
-                f"the checkpoint does not fit the run: {name!r} {found}, but must have shape "
+                f"the checkpoint does not fit the run: {name!r} {misfit}, but must be {variable.dtype} of shape "
                 f"{tuple(variable.shape)}. It was written by another version; start in another --workdir."
             )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def _misfit(array: np.ndarray | None, variable: keras.Variable) -> str:
+    """Returns in words what keeps an array from being a variable's value, or nothing."""
+    if array is None:
+        return "is missing"
+    if array.shape != tuple(variable.shape):
+        return f"has shape {array.shape}"
+    if not np.can_cast(array.dtype, variable.dtype, "same_kind"):
+        return f"is {array.dtype}"
+    return ""
 
 
 def read_metrics(model: Stateful) -> list[np.ndarray]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import keras
 import numpy as np
@@ -14,27 +12,10 @@ import numpy as np
 from fairdarts_tf.checkpoints import list_checkpoints, save_checkpoint, step_of
 from fairdarts_tf.failed_step import FailedStepError
 from fairdarts_tf.files import write_text_atomically
-from fairdarts_tf.history import Row, rows_as_csv
+from fairdarts_tf.history import Row, pack_rows, rows_as_csv
 from fairdarts_tf.model_state import read_metrics, read_state, write_metrics
-from fairdarts_tf.resuming import Progress
+from fairdarts_tf.resuming import RETRY_COLUMNS, Progress
 from fairdarts_tf.runs import Run
-
-RETRY_COLUMNS = ("failed_step", "what", "went_back_to", "rate_factor")
-"""Columns of retries.csv: the step that was not finite, what of it, the step that the run went on from, and what the
-learning rates of the settings are multiplied by since then."""
-
-
-class Recorded(Protocol):
-    """A history of epochs: a dataclass of lists."""
-
-    rows: list[Row]
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Returns all of it as arrays."""
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Recorded:
-        """Reads what `to_arrays` returned."""
 
 
 class Recorder(keras.callbacks.Callback):
@@ -42,13 +23,13 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         run: Where to.
-        history: What is recorded so far; extended in place.
         steps_per_epoch: Steps of an epoch.
         checkpoint_steps: Steps between checkpoints within an epoch; 0 for none.
         progress: Where the run stands.
         interrupted: Whether the run is being stopped, so that an epoch's end may be no end.
 
     Attributes:
+        history: What is recorded so far; extended in place.
         step: Steps done.
         retries: What sent the run back, one row of `RETRY_COLUMNS` for each time.
         on_epoch: Called with the row of each epoch once it is on disk, where this process writes.
@@ -57,7 +38,6 @@ class Recorder(keras.callbacks.Callback):
     def __init__(
         self,
         run: Run,
-        history: Recorded,
         steps_per_epoch: int,
         checkpoint_steps: int,
         progress: Progress,
@@ -65,7 +45,7 @@ class Recorder(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.run = run
-        self.history = history
+        self.history = progress.history
         self.steps_per_epoch = steps_per_epoch
         self.checkpoint_steps = checkpoint_steps
         self.interrupted = interrupted
@@ -135,7 +115,7 @@ class Recorder(keras.callbacks.Callback):
         arrays |= {f"history/{name}": value for name, value in self.history.to_arrays().items()}
         arrays |= {f"metrics/{i}": value for i, value in enumerate(read_metrics(self.model))}
         arrays["seconds_in_epoch"] = np.float64(seconds_in_epoch)
-        arrays["retries"] = np.frombuffer(json.dumps(self.retries).encode(), np.uint8)
+        arrays["retries"] = pack_rows(self.retries)
         if not self.run.writes:
             return
         try:
@@ -155,10 +135,8 @@ class Recorder(keras.callbacks.Callback):
             failed: The step that was not finite.
         """
         self._stand_at(progress)
-        if progress.history is not None:
-            before = type(self.history).from_arrays(progress.history)
-            for field in dataclasses.fields(before):
-                getattr(self.history, field.name)[:] = getattr(before, field.name)
+        for field in dataclasses.fields(progress.history):
+            getattr(self.history, field.name)[:] = getattr(progress.history, field.name)
         row = {"failed_step": failed.step, "what": failed.what[0], "went_back_to": self.step}
         self.retries.append(row | {"rate_factor": self.rate_factor / 2})
         self.model.finite_check.reset()

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import sys
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.checkpoints import CorruptCheckpointError, load_latest
+from fairdarts_tf.checkpoints import CorruptCheckpointError, load_latest, path_of
 from fairdarts_tf.distribution import distribute
 from fairdarts_tf.errors import RunError
+from fairdarts_tf.history import Row, read_rows
 from fairdarts_tf.model_state import read_state, write_state
 from fairdarts_tf.runs import Run
 from fairdarts_tf.workers import arrays_from_chief
+
+RETRY_COLUMNS = ("failed_step", "what", "went_back_to", "rate_factor")
+"""Columns of retries.csv: the step that was not finite, what of it, the step that the run went on from, and what the
+learning rates of the settings are multiplied by since then."""
+
+
+class Recorded(Protocol):
+    """A history of epochs: a dataclass of lists, which are empty at first."""
+
+    rows: list[Row]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns all of it as arrays."""
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Recorded:
+        """Reads what `to_arrays` returned; raises a KeyError or a ValueError where it is something else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,21 +43,23 @@ class Progress:
     """How far a run is.
 
     Attributes:
+        history: What its epochs recorded.
         step: Steps done.
-        history: What its epochs recorded, as arrays; None where no checkpoint was.
         metrics: The metrics' sums, for a step within an epoch.
         seconds: What the epoch in hand took so far.
-        retries: What sent the run back, one entry for each time; each halved the learning rates.
+        retries: What sent the run back, one row of `RETRY_COLUMNS` for each time; each halved the learning rates.
     """
 
+    history: Recorded
     step: int = 0
-    history: Mapping[str, np.ndarray] | None = None
     metrics: list[np.ndarray] | None = None
     seconds: float = 0.0
-    retries: tuple[Mapping[str, object], ...] = ()
+    retries: tuple[Row, ...] = ()
 
 
-def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | None = None) -> Progress:
+def restore(
+    run: Run, model: keras.Model, recorded: type[Recorded], steps_per_epoch: int, before: int | None = None
+) -> Progress:
     """Sets a model to the newest checkpoint of its run, if there is one; on all workers to what the chief read.
 
     One that is damaged is named, renamed and passed over.
@@ -46,6 +67,7 @@ def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | No
     Args:
         run: Whose checkpoints.
         model: To be set.
+        recorded: The kind of the run's history.
         steps_per_epoch: Steps of an epoch.
         before: Only checkpoints of fewer steps count. Defaults to None: all.
 
@@ -54,18 +76,64 @@ def restore(run: Run, model: keras.Model, steps_per_epoch: int, before: int | No
     """
     arrays = arrays_from_chief(_newest(run, before) if run.writes else None, model.distribute_strategy)
     if arrays is None:
-        return Progress()
-    write_state(model, _under("state/", arrays))
+        return Progress(recorded())
+    try:
+        progress = _read_progress(arrays, model, recorded, steps_per_epoch)
+        write_state(model, _under("state/", arrays))
+    except RunError as error:
+        raise RunError(f"{path_of(run.checkpoints, int(arrays['step']))}: {error}") from None
+    return progress
+
+
+def _read_progress(
+    arrays: Mapping[str, np.ndarray], model: keras.Model, recorded: type[Recorded], steps_per_epoch: int
+) -> Progress:
+    """Reads all of a checkpoint but the model's state.
+
+    Raises:
+        RunError: When something of it is missing, or is what no run of this model saves.
+    """
     step = int(arrays["step"])
-    metrics = _under("metrics/", arrays)
-    return Progress(
-        step,
-        _under("history/", arrays),
-        [metrics[str(i)] for i in range(len(metrics))] if step % steps_per_epoch else None,
-        float(arrays["seconds_in_epoch"]),
-        # Checkpoints of earlier versions know of none.
-        tuple(json.loads(bytes(arrays["retries"]).decode())) if "retries" in arrays else (),
-    )
+    try:
+        tables = _under("history/", arrays)
+        _check_tables(tables, model)
+        history = recorded.from_arrays(tables)
+        if len(history.rows) != step // steps_per_epoch:
+            raise ValueError(f"{len(history.rows)} epochs after {step} steps, of which {steps_per_epoch} make one")
+        seconds = float(arrays["seconds_in_epoch"])
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"an epoch of {seconds} seconds")
+        return Progress(
+            history,
+            step,
+            _metrics(arrays, model) if step % steps_per_epoch else None,
+            seconds,
+            # Checkpoints of earlier versions know of none.
+            tuple(read_rows(arrays["retries"], RETRY_COLUMNS, words=("what",))) if "retries" in arrays else (),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise RunError(
+            f"the checkpoint is undamaged, but no run of these settings on these data saves such a one: {reason:.200}. "
+            "Restore the data, if they have changed; or delete it, and the run goes on from the one before it."
+        ) from None
+
+
+def _check_tables(history: Mapping[str, np.ndarray], model: keras.Model) -> None:
+    """Checks that alphas of epochs, where there are any, are of the model's own shape."""
+    tables = {name: value.shape[1:] for name, value in history.items() if name not in ("rows", "epoch")}
+    expected = {kind: table.shape for kind, table in model.alphas_of_last_step().items()}
+    if tables and tables != expected:
+        raise ValueError(f"alphas of shape {tables}, and not {expected}")
+
+
+def _metrics(arrays: Mapping[str, np.ndarray], model: keras.Model) -> list[np.ndarray]:
+    found = _under("metrics/", arrays)
+    values = [found[str(i)] for i in range(len(model.metrics_variables))]
+    for value, variable in zip(values, model.metrics_variables, strict=True):
+        if value.shape != tuple(variable.shape):
+            raise ValueError(f"a metric of shape {value.shape}")
+    return values
 
 
 def share_state(model: keras.Model) -> None:

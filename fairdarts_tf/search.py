@@ -188,6 +188,11 @@ class Search(OneGraphModel):
             kind: np.array(table.numpy()) for kind, table in zip(self.supernet.alphas, self._alphas_before, strict=True)
         }
 
+    @property
+    def before_updates(self) -> tuple[str, ...]:
+        """What of `finite_check` a step computes before it updates anything, whatever its learning rates are."""
+        return self._WATCHED[:2] if self.updates_alphas else self._WATCHED[2:]
+
     def state_variables(self) -> dict[str, keras.Variable]:
         """Returns all that a checkpoint must hold besides the metrics, by name."""
         return (
@@ -285,6 +290,11 @@ class SingleLevelSearch(Search):
     """Updates alphas and weights together, by one gradient on one batch (DARTS discusses it as an alternative)."""
 
     _WATCHED = (_LOSSES["train"], _ALPHA_GRADIENT, _WEIGHT_GRADIENT)
+
+    @property
+    def before_updates(self) -> tuple[str, ...]:
+        """All of `finite_check`: both updates follow from one gradient."""
+        return self._WATCHED
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates alphas and weights by the gradient on one batch.

@@ -9,7 +9,7 @@ import numpy as np
 from fairdarts_tf.early_stopping import find_stop
 from fairdarts_tf.errors import FairDartsError
 from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.history import History, Row, count_operations
+from fairdarts_tf.history import Row, count_operations
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.resuming import Progress
 from fairdarts_tf.runs import Run
@@ -22,7 +22,6 @@ class SearchRecorder(Recorder):
     Args:
         run: Where to.
         settings: The search's.
-        history: What is recorded so far; extended in place.
         derive: From mixing weights to a genotype; raises a FairDartsError where there is none.
         steps_per_epoch: Steps of an epoch.
         progress: Where the search stands.
@@ -38,17 +37,16 @@ class SearchRecorder(Recorder):
         self,
         run: Run,
         settings: SearchSettings,
-        history: History,
         derive: Callable[[dict[str, np.ndarray]], Genotype],
         steps_per_epoch: int,
         progress: Progress,
         interrupted: Callable[[], bool],
     ) -> None:
-        super().__init__(run, history, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
+        super().__init__(run, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
         self.settings = settings
         self.derive = derive
         self.genotype: Genotype | None = None
-        self.stop = find_stop(history, settings)
+        self.stop = find_stop(self.history, settings)
         self.measures: list[Callable[[int], Row]] = []
 
     def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:

@@ -105,14 +105,13 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
         say_if_left_out(
             settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1
         )
-    progress = restore(run, search, batches.steps_per_epoch)
-    history = History() if progress.history is None else History.from_arrays(progress.history)
+    progress = restore(run, search, History, batches.steps_per_epoch)
+    history = progress.history
 
     signals = StopOnSignal()
     recorder = SearchRecorder(
         run,
         settings,
-        history,
         derive,
         batches.steps_per_epoch,
         progress,

@@ -64,6 +64,11 @@ class UnrolledSearch(Search):
         self.optimizer.apply(self.weight_gradients(training_batch), self.supernet.network_weights)
         return self.get_metrics_result()
 
+    @property
+    def before_updates(self) -> tuple[str, ...]:
+        """Nothing that can be told by its name: the virtual step has the rate of the weights."""
+        return () if self.updates_alphas else super().before_updates
+
     def unrolled_alpha_gradients(self, training_batch: Batch, search_batch: Batch) -> list[tf.Tensor]:
         """Returns this replica's part of the alphas' gradients of the search loss after a virtual step, to be applied.
 

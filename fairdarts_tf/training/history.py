@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 
 import numpy as np
 
-from fairdarts_tf.history import Row, rows_as_csv
+from fairdarts_tf.history import Row, pack_rows, read_epochs, rows_as_csv
 
 COLUMNS = (
     "epoch",
@@ -53,9 +52,14 @@ class TrainHistory:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns all of it as arrays that `from_arrays` reads."""
-        return {"rows": np.frombuffer(json.dumps(self.rows).encode(), np.uint8)}
+        return {"rows": pack_rows(self.rows)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TrainHistory:
-        """Reads what `to_arrays` returned."""
-        return cls(json.loads(bytes(arrays["rows"]).decode()))
+        """Reads what `to_arrays` returned.
+
+        Raises:
+            KeyError: When an array is missing.
+            ValueError: When they are something else.
+        """
+        return cls(read_epochs(arrays["rows"], COLUMNS))

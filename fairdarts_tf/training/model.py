@@ -130,6 +130,11 @@ class Training(OneGraphModel):
         """Returns nothing: a found network has no alphas."""
         return {}
 
+    @property
+    def before_updates(self) -> tuple[str, ...]:
+        """What of `finite_check` a step computes before it updates anything, whatever its learning rate is: all."""
+        return (_LOSS, _GRADIENT)
+
     def state_variables(self) -> dict[str, keras.Variable]:
         """Returns all that a checkpoint must hold besides the metrics, by name."""
         averages = self.average.variables if self.average is not None else {}

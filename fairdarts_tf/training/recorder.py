@@ -9,7 +9,6 @@ from fairdarts_tf.found_network import save_weights
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.resuming import Progress
 from fairdarts_tf.runs import Run
-from fairdarts_tf.training.history import TrainHistory
 from fairdarts_tf.training.settings import TrainSettings
 
 
@@ -19,7 +18,6 @@ class TrainRecorder(Recorder):
     Args:
         run: Where to.
         settings: The training's.
-        history: What is recorded so far; extended in place.
         steps_per_epoch: Steps of an epoch.
         progress: Where the training stands.
         interrupted: Whether the training is being stopped.
@@ -29,12 +27,11 @@ class TrainRecorder(Recorder):
         self,
         run: Run,
         settings: TrainSettings,
-        history: TrainHistory,
         steps_per_epoch: int,
         progress: Progress,
         interrupted: Callable[[], bool],
     ) -> None:
-        super().__init__(run, history, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
+        super().__init__(run, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
         self.settings = settings
         self._seconds_of_training: float | None = None
 

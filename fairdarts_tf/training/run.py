@@ -93,7 +93,7 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
         training.network, images.class_names, images.image_shape, batches.mean, batches.std, settings.dataset
     )
     check_description(run, found)
-    progress = restore(run, training, batches.steps_per_epoch)
+    progress = restore(run, training, TrainHistory, batches.steps_per_epoch)
     # Only now is it sure that what the directory holds belongs to these data: nothing was written before.
     run.open(settings.as_flags())
     if run.writes:
@@ -101,11 +101,11 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
             settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1
         )
         write_description(run, found)
-    history = TrainHistory() if progress.history is None else TrainHistory.from_arrays(progress.history)
+    history = progress.history
 
     signals = StopOnSignal()
     recorder = TrainRecorder(
-        run, settings, history, batches.steps_per_epoch, progress, interrupted=lambda: signals.received is not None
+        run, settings, batches.steps_per_epoch, progress, interrupted=lambda: signals.received is not None
     )
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("train", total, progress.step, shown=run.writes)
