@@ -105,7 +105,10 @@ def test_trains_and_ranks_all_candidates(finished: Path):
 
 
 def test_goes_on_where_it_stopped(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Killed in the second training, it ends with the same ranking; what is trained is not trained again."""
+    """Killed in the second training and started from elsewhere, it ends with the same ranking.
+
+    What is trained is not trained again, and the directory is given up at the end.
+    """
     trained: list[str] = []
     train = random_search_run.run_training
 
@@ -117,11 +120,14 @@ def test_goes_on_where_it_stopped(finished: Path, tmp_path: Path, monkeypatch: p
         return result
 
     monkeypatch.setattr(random_search_run, "run_training", counted)
-    workdir = tmp_path / "run"
-    assert random_search(workdir) == 130
-    assert [row["candidate"] for row in rows(workdir)] == ["1"]
-    assert random_search(workdir) == 0
-    assert rows(workdir) == rows(finished)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert random_search(Path("run")) == 130
+    assert [row["candidate"] for row in rows(tmp_path / "run")] == ["1"]
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert random_search(Path("..", "run")) == 0
+    assert rows(tmp_path / "run") == rows(finished)
+    assert len(trained) == 3 and not list(tmp_path.rglob(".lock"))
 
 
 def test_several_workers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):

@@ -121,6 +121,19 @@ def test_going_on_with_the_runs_own_genotype_as_the_message_says(root, capsys):
     assert train(f"--workdir={root / 'run'}") == 0
 
 
+def test_the_same_genotype_under_another_name(root, capsys, monkeypatch):
+    """As a file that was moved has, and a relative name in another working directory."""
+    before = (root / "run" / "flags.txt").read_bytes()
+    (root / "tiny.json").rename(root / "moved.json")
+    monkeypatch.chdir(root / "images")
+    assert train(*flags(root), "--genotype=../moved.json") == 0
+    assert (root / "run" / "flags.txt").read_bytes() == before
+    capsys.readouterr()
+    for other in ("../absent.json", "FairDARTS_a"):
+        assert train(*flags(root), f"--genotype={other}") == 2
+        assert f"--genotype={other} (the run has {root / 'tiny.json'})" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_does_not_fit_leaves_the_description(root, capsys):
     (newest,) = sorted((root / "run" / "checkpoints").iterdir())[-1:]
     with np.load(newest) as archive:

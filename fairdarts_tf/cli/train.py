@@ -14,7 +14,7 @@ from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
-from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.training.settings import TrainSettings, flags_in
 
 COMMAND = Command(
     "train",
@@ -82,7 +82,7 @@ def main() -> int:
     run = Run(workdir, default_flags(TrainSettings))
     settings = read_settings(TrainSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
-    run.check(settings.as_flags())
+    run.check(flags_in(run, settings))
     run.refuse_if_in_use()
     if run.settings() is None:
         Genotype.load(settings.named_genotype)

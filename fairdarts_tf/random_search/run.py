@@ -9,6 +9,7 @@ import dataclasses
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -20,7 +21,13 @@ from fairdarts_tf.files import write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.history import Row, rows_as_csv
 from fairdarts_tf.random_search.drawing import draw_candidates
-from fairdarts_tf.random_search.settings import SHORT_TRAINING, RandomSearchSettings, check_random_search, genotype_path
+from fairdarts_tf.random_search.settings import (
+    SHORT_TRAINING,
+    RandomSearchSettings,
+    check_random_search,
+    genotype_path,
+    run_in,
+)
 from fairdarts_tf.runs import Run
 from fairdarts_tf.training.history import TrainHistory
 from fairdarts_tf.training.run import run_training
@@ -85,8 +92,12 @@ def run_random_search(
         )
     recorded = check_random_search(settings, workdir, options)
     genotypes = draw_candidates(settings)
-    run = Run(workdir)
-    run.open(recorded)
+    with run_in(workdir) as run:
+        run.open(recorded)
+        return _train_all(genotypes, options, run)
+
+
+def _train_all(genotypes: list[Genotype], options: Mapping[str, object], run: Run) -> RandomSearchResult:
     rows: list[Row] = []
     for number, genotype in enumerate(genotypes, start=1):
         place = run.workdir / f"candidate_{number}"

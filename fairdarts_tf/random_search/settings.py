@@ -10,7 +10,7 @@ from pathlib import Path
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.runs import Run
-from fairdarts_tf.settings_checks import as_flags, check_settings
+from fairdarts_tf.settings_checks import as_flags, check_settings, default_flags
 from fairdarts_tf.training.settings import TrainSettings
 
 SHORT_TRAINING: Mapping[str, object] = {
@@ -101,8 +101,13 @@ def check_random_search(
     recorded = settings.as_flags() | of_training.as_flags()
     for name in ("genotype", "init_from"):
         del recorded[name]
-    Run(workdir).check(recorded)
+    run_in(workdir).check(recorded)
     return recorded
+
+
+def run_in(workdir: str | os.PathLike[str]) -> Run:
+    """Returns the directory of a random search."""
+    return Run(workdir, default_flags(TrainSettings) | default_flags(RandomSearchSettings))
 
 
 def genotype_path(workdir: Path, number: int) -> str:

@@ -9,6 +9,8 @@ from fairdarts_tf.errors import RunError
 from fairdarts_tf.files import write_atomically, write_text_atomically
 from fairdarts_tf.history import Row
 from fairdarts_tf.runs import Run
+from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.studies.figures import as_bytes
 from fairdarts_tf.studies.measures import MEASURES, count_cells
 from fairdarts_tf.studies.plan import Plan
@@ -64,7 +66,7 @@ def check_study(study: Study, plan: Plan) -> None:
     if plan.workdir.exists() and not plan.workdir.is_dir():
         raise RunError(f"--workdir={plan.workdir} is a file. Name a directory.")
     for stages in _all_stages(study, plan):
-        Run(stages.search_dir).check(stages.settings.as_flags())
+        Run(stages.search_dir, default_flags(SearchSettings)).check(stages.settings.as_flags())
 
 
 def write_results(results: Results) -> None:

@@ -29,7 +29,7 @@ from fairdarts_tf.training.epoch_report import describe_epoch
 from fairdarts_tf.training.history import TrainHistory
 from fairdarts_tf.training.model import Training
 from fairdarts_tf.training.recorder import TrainRecorder
-from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.training.settings import TrainSettings, flags_in
 from fairdarts_tf.training.tensorboard_log import TensorBoardLog
 from fairdarts_tf.training.weight_average import AverageOnTest
 from fairdarts_tf.workers import check_agreement, lost_workers_named
@@ -73,7 +73,7 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
 
 
 def _train(settings: TrainSettings, run: Run) -> TrainResult:
-    run.check(settings.as_flags())
+    run.check(flags_in(run, settings))
     genotype = genotype_of(settings, run)
     strategy = devices.strategy(settings.strategy, settings.batch_size)
     with lost_workers_named(strategy):
@@ -95,7 +95,7 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
     check_description(run, found)
     progress = restore(run, training, TrainHistory, batches.steps_per_epoch)
     # Only now is it sure that what the directory holds belongs to these data: nothing was written before.
-    run.open(settings.as_flags())
+    run.open(flags_in(run, settings))
     if run.writes:
         say_if_left_out(
             settings.precision, settings.xla, settings.sync_batch_norm and strategy.num_replicas_in_sync > 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.errors import ConfigurationError, GenotypeError
+from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
 
@@ -157,6 +159,23 @@ class TrainSettings:
     def drop_path_rate_at(self, epoch: int) -> float:
         """Returns the probability that a path is dropped in an epoch, counted from 0."""
         return self.drop_path * epoch / self.epochs
+
+
+def flags_in(run: Run, settings: TrainSettings) -> dict[str, str]:
+    """Returns settings as flags, with the name by which a training's directory knows its genotype, if it is the same.
+
+    A relative name means another file from another working directory, and a file may have been moved: what counts is
+    the genotype that it holds.
+    """
+    flags = settings.as_flags()
+    known_as = (run.settings() or {}).get("genotype", flags["genotype"])
+    if known_as == flags["genotype"]:
+        return flags
+    try:
+        same = Genotype.load(run.workdir / "genotype.json") == Genotype.load(settings.named_genotype)
+    except (GenotypeError, OSError):
+        return flags
+    return flags | {"genotype": known_as} if same else flags
 
 
 _CHOICES = {
