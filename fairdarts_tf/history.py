@@ -107,7 +107,8 @@ def read_rows(content: np.ndarray, columns: Sequence[str], words: Sequence[str] 
         ValueError: When it is something else than such rows.
     """
     try:
-        rows = json.loads(bytes(content).decode())
+        # As `bytes` of an array that is one number, there would be as many.
+        rows = json.loads(content.tobytes().decode())
     except RecursionError as error:
         raise ValueError(str(error)) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -55,13 +55,16 @@ class Saved:
         return restore(self.run, self.model, self.recorded, 2).step
 
     def refused(self, arrays: Arrays) -> str:
-        before = read_state(self.model)
-        with pytest.raises(RunError) as caught, little_is_taken(), nothing_runs():
+        with pytest.raises(RunError) as caught:
             self.restored(arrays)
         message = str(caught.value)
         assert path_of(self.checkpoints, STEP).name in message and "\n" not in message and len(message) < 1_000
-        np.testing.assert_equal(read_state(self.model), before)
         return message
+
+    def some_names(self) -> list[str]:
+        """Returns the names of all arrays but most of the model's own, which are many and alike."""
+        own = sorted(name for name in self.arrays if name.startswith("state/"))
+        return [name for name in self.arrays if name not in own] + own[:: len(own) // 10]
 
 
 @pytest.fixture(scope="module", params=["search", "train"])
@@ -72,9 +75,9 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         tf.config.run_functions_eagerly(True)
         try:
             if request.param == "search":
-                result = run_search(tiny_settings(checkpoint_steps=1), folder / "run")
+                result = run_search(tiny_settings(checkpoint_steps=1, batch_size=10), folder / "run")
                 return Saved(result.search, History, folder / "run")
-            result = run_training(training_settings(folder), folder / "run")
+            result = run_training(training_settings(folder, batch_size=10), folder / "run")
             return Saved(result.training, TrainHistory, folder / "run")
         finally:
             tf.config.run_functions_eagerly(False)
@@ -90,17 +93,20 @@ def test_as_it_was_saved_it_is_used(saved: Saved):
 
 def test_every_array_is_missed(saved: Saved):
     """But for the retries, of which older versions knew none, and the epochs' numbers, which the rows have too."""
-    for name in set(saved.arrays) - {"step", "retries", "history/epoch"}:
+    for name in set(saved.some_names()) - {"step", "retries", "history/epoch"}:
         message = saved.refused({other: value for other, value in saved.arrays.items() if other != name})
         assert name.rpartition("/")[2] in message or name.startswith("history/")
 
 
 def test_arrays_of_another_shape_or_type(saved: Saved):
-    for name, value in saved.arrays.items():
+    before = read_state(saved.model)
+    for name in saved.some_names():
+        value = saved.arrays[name]
         if name.startswith(("state/", "metrics/", "history/normal", "history/reduce")):
             saved.refused(saved.arrays | {name: np.stack([value, value])})
         if name.startswith("state/") and value.dtype.kind in "iu":
             saved.refused(saved.arrays | {name: np.full(value.shape, np.nan)})
+    np.testing.assert_equal(read_state(saved.model), before)
 
 
 ROWS = {
@@ -119,8 +125,9 @@ ROWS = {
 
 @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
 def test_rows_that_are_none(saved: Saved, rows: np.ndarray):
-    saved.refused(saved.arrays | {"history/rows": rows})
-    saved.refused(saved.arrays | {"retries": rows})
+    for name in ("history/rows", "retries"):
+        with little_is_taken(), nothing_runs():
+            saved.refused(saved.arrays | {name: rows})
 
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1}, {"epoch": 2}], [{"epoch": 2}], [{}]])
@@ -163,4 +170,5 @@ def test_any_changes(saved: Saved, examples: int):
         except RunError as error:
             assert path_of(saved.checkpoints, STEP).name in str(error) and "\n" not in str(error)
 
-    fuzz(check, changes, examples)
+    # Each takes a tenth of a second.
+    fuzz(check, changes, examples // 5)

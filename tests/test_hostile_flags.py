@@ -24,6 +24,8 @@ from PIL import Image
 from fairdarts_tf.benchmarking import settings as benchmark_settings
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError, FairDartsError, RunError
+from fairdarts_tf.random_search import settings as random_search_settings
+from fairdarts_tf.random_search.settings import RandomSearchSettings
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import _CHOICES, _RANGES, SearchSettings
 from fairdarts_tf.training import settings as train_settings
@@ -43,6 +45,8 @@ BASES = {
     "export": ["--workdir=run", "--output_dir=new"],
     "import_checkpoint": ["weights.pth.tar", "--genotype=FairDARTS_a", "--output_dir=new"],
     "benchmark": ["--what=search"],
+    "random_search": ["--workdir=new"],
+    "study": ["skip_counts", "--workdir=new"],
 }
 """By command: flags with which it would go on to its work."""
 
@@ -55,7 +59,7 @@ UNFIT = {
     flags.ListParser: ["nan,x", ",,", '"x', "x\ny", "x" * 5000],
 }
 """By the kind of a flag: what is none of its values. A number's range is never below 0, but for those of `NO_LIMIT`."""
-NO_LIMIT = {"max_skips": "-1"}
+NO_LIMIT = {"max_skips": "-1", "skips": "-1"}
 NAMES = {
     "search": ("space", "relaxation", "zero_one", "method", "precision", "strategy"),
     "train": ("genotype", "crop", "augmentation", "network", "drop_path_at", "schedule", "precision", "strategy"),
@@ -68,6 +72,8 @@ NAMES = {
     "export": ("workdir", "weights", "format"),
     "import_checkpoint": ("genotype",),
     "benchmark": ("what",),
+    "random_search": ("crop", "augmentation", "network", "drop_path_at", "schedule", "precision", "strategy"),
+    "study": ("scale",),
 }
 """Flags of text that stand for one of several names, or for what must exist."""
 
@@ -128,6 +134,11 @@ def _flags_of(kinds: tuple[type, ...]) -> list[tuple[str, str]]:
         values = importlib.import_module(f"fairdarts_tf.cli.{command}").COMMAND.flags
         found += [(command, name) for name in values if isinstance(values[name].parser, kinds)]
     return found
+
+
+def test_no_command_is_left_out():
+    modules = (PROJECT / "fairdarts_tf" / "cli").glob("*.py")
+    assert {module.stem for module in modules if "COMMAND = Command(" in module.read_text()} == set(BASES)
 
 
 @pytest.mark.parametrize("command", BASES)
@@ -201,6 +212,7 @@ SETTINGS = {
     SearchSettings: (_RANGES, _CHOICES, {}),
     TrainSettings: (train_settings._RANGES, train_settings._CHOICES, {"genotype": "FairDARTS_a"}),
     benchmark_settings.BenchmarkSettings: (benchmark_settings._RANGES, {}, {}),
+    RandomSearchSettings: (random_search_settings._RANGES, {}, {}),
 }
 
 
@@ -226,7 +238,7 @@ def test_the_ends_of_every_range(settings: type, name: str):
             assert f"must be from {least:g}" not in str(error)
 
 
-@pytest.mark.parametrize("settings", [SearchSettings, TrainSettings])
+@pytest.mark.parametrize("settings", [SearchSettings, TrainSettings, RandomSearchSettings])
 def test_every_number_has_a_range_and_every_name_its_choices(settings: type):
     ranges, choices, _ = SETTINGS[settings]
     free = {"dataset", "data_dir", "genotype", "init_from", "space"}

@@ -18,7 +18,7 @@ from PIL import Image
 from tiny_search import without_pictures
 
 from fairdarts_tf import data
-from fairdarts_tf.cli.study import COMMAND, main
+from fairdarts_tf.cli.study import COMMAND, NAMES, main
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.evaluation.run import evaluate_run
 from fairdarts_tf.genotypes import Genotype
@@ -75,6 +75,7 @@ def test_every_file_is_a_study_under_its_name():
     modules = {module.name for module in pkgutil.iter_modules(catalogue.__path__)}
     assert modules == set(STUDIES)
     assert all(name == found.name for name, found in STUDIES.items())
+    assert tuple(STUDIES) == NAMES, "the command's list"
 
 
 def test_configurations_of_one_name_are_one():

@@ -109,6 +109,10 @@ class Command:
             raise flags.Error("the files that --flagfile names name too many others") from None
         except ValueError as error:  # As where --noNAME is given a value.
             raise flags.Error(str(error)) from None
+        # What has no name, as --=1, is left over; after a bare -- anything is meant as it stands.
+        nameless = [text for text in rest if text.startswith("--")]
+        if nameless and "--" not in argv:
+            raise flags.Error(f"Unknown command line flag {nameless[0]!r}")
         # On a command line there are none, but in a flagfile.
         texts = (text for name in self.flags for text in _texts(self.flags[name].value))
         if any("\0" in text for text in (*rest, *texts)):

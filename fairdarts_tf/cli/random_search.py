@@ -21,8 +21,8 @@ COMMAND = Command(
     """Draws random cells, trains each for a short budget, and ranks them in --workdir: the control of any search.
 
 Started again with the same --workdir it goes on where it stopped. Candidates are ranked by images that are held back
-from the training split, never by test images. Exit codes: 0 when all are trained, 2 for bad input, 130 when stopped
-from the keyboard and 143 when terminated; both save first.""",
+from the training split, never by test images. Exit codes: 0 when all are trained, 2 for bad input, 3 where a loss or
+a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
 )
 
 _OF_EACH = ("genotype", "init_from")

@@ -10,17 +10,30 @@ from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
 from fairdarts_tf.cli.quiet import load_tensorflow
-from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.studies.scales import SCALES, scale_of
 
 ALL = "all"
+NAMES = (
+    "skip_counts",
+    "coexistence",
+    "zero_one",
+    "sensitivity",
+    "without_skip",
+    "random_control",
+    "noise",
+    "dropout",
+    "early_stopping",
+    "stability",
+)
+"""Of all studies: their own list loads TensorFlow, without which a wrong name can be refused at once."""
 
 COMMAND = Command(
     "study",
-    """Runs comparisons of the papers: searches, trainings, results.csv, figures (PNG, SVG) and text.
+    f"""Runs comparisons of the papers: searches, trainings, results.csv, figures (PNG, SVG) and text.
 
-NAME is skip_counts, coexistence, zero_one, sensitivity, without_skip, random_control, noise, dropout, early_stopping,
-stability, or all. Studies in one --workdir share their searches. Started again with the same --workdir a study goes on
+NAME is {", ".join(NAMES)},
+or all. Studies in one --workdir share their searches. Started again with the same --workdir a study goes on
 where it stopped, and does nothing twice. Exit codes: 0 when done, 2 for bad input, 3 where a run's numbers became NaN
 or infinite, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
     arguments="NAME...",
@@ -47,15 +60,18 @@ def main() -> int:
     if not values.workdir:
         raise ConfigurationError("where to? Name a directory with --workdir.")
     scale, seeds = scale_of(values.scale), _seeds(values.seeds)
+    if not COMMAND.rest:
+        raise ConfigurationError(f"which study? Name one or more of {', '.join(NAMES)}, or {ALL}.")
+    names = NAMES if COMMAND.rest == [ALL] else COMMAND.rest
+    for name in names:
+        if name not in NAMES:
+            raise ConfigurationError(unknown_name("study", name, NAMES))
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
     load_tensorflow()
-    from fairdarts_tf.studies.catalogue import STUDIES, study_of
+    from fairdarts_tf.studies.catalogue import study_of
     from fairdarts_tf.studies.plan import Plan
     from fairdarts_tf.studies.run import check_study, run_study
 
-    if not COMMAND.rest:
-        raise ConfigurationError(f"which study? Name one or more of {', '.join(STUDIES)}, or {ALL}.")
-    names = list(STUDIES) if COMMAND.rest == [ALL] else COMMAND.rest
     studies = [study_of(name) for name in names]
     plan = Plan(Path(values.workdir), scale, values.dataset, values.data_dir, values.download, seeds)
     for study in studies:
