@@ -85,7 +85,7 @@ def test_the_same_seed_repeats_the_run_and_another_does_not(finished, tmp_path):
         assert not np.array_equal(a["normal"], b["normal"])
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("steps", [*(pytest.param(steps, marks=pytest.mark.slow) for steps in (1, 2)), 3])
 def test_goes_on_to_the_bit_after_a_crash(finished, tmp_path, monkeypatch, steps):
     count_step = Recorder.on_train_batch_end
 

@@ -65,6 +65,7 @@ def test_lower_precision_follows_float32(exact, precision):
     assert {layer.compute_dtype for layer in search.supernet.cells} == {precision.removeprefix("mixed_")}
 
 
+@pytest.mark.slow
 def test_single_level_in_float16_applies_one_gradient_to_both():
     exact, *_ = searched_on_one_level("float32")
     found, search = searched_on_one_level("mixed_float16")

@@ -12,7 +12,7 @@ from fairdarts_tf import convolutions
 from fairdarts_tf.separable_chain import Stage, separable_chain
 
 EPSILON = 1e-5
-few = settings(max_examples=25, deadline=None, derandomize=True)
+few = settings(max_examples=12, deadline=None, derandomize=True)
 
 
 @few
