@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+# Nothing here branches or loops over tensors.
+_as_it_is = tf.autograph.experimental.do_not_convert
+
 
 def distribute(
     batches: tf.data.Dataset, strategy: tf.distribute.Strategy
@@ -31,9 +34,9 @@ def distribute(
 
         def parts(*batch: object) -> tf.data.Dataset:
             take = lambda index: tf.nest.map_structure(lambda tensor: _part(tensor, index, replicas), batch)  # noqa: E731
-            return tf.data.Dataset.range(first, first + own).map(take)
+            return tf.data.Dataset.range(first, first + own).map(_as_it_is(take))
 
-        return batches.flat_map(parts).repeat().prefetch(tf.data.AUTOTUNE)
+        return batches.flat_map(_as_it_is(parts)).repeat().prefetch(tf.data.AUTOTUNE)
 
     return strategy.distribute_datasets_from_function(parts_of_machine)
 

@@ -19,6 +19,7 @@ from fairdarts_tf.errors import NotFiniteError
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.search import Search
 from fairdarts_tf.search_run import build_search, run_search
+from fairdarts_tf.unrolled_search import UnrolledSearch
 
 ALPHA_RATE = 3e-3
 
@@ -141,6 +142,30 @@ def test_retries_end(tmp_path, monkeypatch, step, checkpoint_steps, went_back_to
     assert [row["went_back_to"] for row in rows(tmp_path / "retries.csv")] == went_back_to
     factors = [float(row["rate_factor"]) for row in rows(tmp_path / "retries.csv")]
     assert factors == [0.5, 0.25, 0.125][: len(went_back_to)]
+
+
+def test_a_step_that_depends_on_its_own_rate_is_tried_until_it_is_finite(tmp_path, monkeypatch):
+    """The first step of the second order, whose gradient is NaN unless the rate is a quarter; each failure is kept."""
+    gradients = UnrolledSearch.weight_gradients
+
+    def patched(search: Search, batch: object) -> list[tf.Tensor]:
+        overflows = search.optimizer.learning_rate.value > 0.002
+        return [tf.where(overflows, float("nan"), gradient) for gradient in gradients(search, batch)]
+
+    monkeypatch.setattr(UnrolledSearch, "weight_gradients", patched)
+    run_search(tiny_settings(on_nan="retry", unrolled=True, epochs=1, steps_per_epoch=1, batch_size=10), tmp_path)
+    assert [row["went_back_to"] for row in rows(tmp_path / "retries.csv")] == ["0", "0"]
+    kept = [arrays(tmp_path / f"not_finite-000000001{number}.npz") for number in ("", "-1")]
+    assert [float(each["rates/weights"]) for each in kept] == pytest.approx([0.005, 0.0025])
+
+
+def test_what_a_step_computes_before_its_updates():
+    first, second = (build_search(tiny_settings(unrolled=unrolled), SHAPE, CLASSES)[0] for unrolled in (False, True))
+    assert first.before_updates == ("the loss of the search half", "the gradient in the alphas")
+    assert second.before_updates == ()
+    for model in (first, second):
+        model.updates_alphas = False
+        assert model.before_updates == ("the loss of the training half", "the gradient in the weights")
 
 
 SHAPE, CLASSES = (8, 8, 1), 10

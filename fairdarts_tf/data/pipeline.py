@@ -23,6 +23,9 @@ SEARCH_STREAM = 1
 ORDER = 0
 VARIATION = 1
 
+# There are no loops and branches over tensors here, and looking for some would take a second of every start.
+_as_it_is = tf.autograph.experimental.do_not_convert
+
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 
@@ -214,7 +217,7 @@ def _index_batches(indices: np.ndarray, batch_size: int, seed: tf.Tensor, first_
         shuffled = tf.random.experimental.stateless_shuffle(indices, _fold(seed, epoch), alg=GENERATOR)
         return tf.data.Dataset.from_tensor_slices(tf.reshape(shuffled[: steps * batch_size], (steps, batch_size)))
 
-    return _steps(first_epoch).flat_map(epoch_batches).skip(skipped)
+    return _steps(first_epoch).flat_map(_as_it_is(epoch_batches)).skip(skipped)
 
 
 def _index_tensor(indices: np.ndarray) -> tf.Tensor:
@@ -241,4 +244,5 @@ def _run(batches: tf.data.Dataset, prepare: Callable[..., object]) -> tf.data.Da
     options.deterministic = True
     # There are no files to divide among workers; each takes its share of every batch.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)
+    mapped = batches.map(_as_it_is(prepare), num_parallel_calls=tf.data.AUTOTUNE)
+    return mapped.prefetch(tf.data.AUTOTUNE).with_options(options)
