@@ -48,32 +48,36 @@ class Kill:
     share: float = 0.0
 
 
-def main(kind: str, folder: str, plan: str) -> None:
+def main(folder: str, plans: str) -> None:
+    """Works off plans, JSON by kind of run (``search``, ``train``), each in FOLDER/KIND; see `_work_off`."""
+    for kind, plan in json.loads(plans).items():
+        _work_off(_search if kind == "search" else _train, Path(folder, kind), plan)
+
+
+def _work_off(run: Callable[[dict, Path], None], folder: Path, plan: dict) -> None:
     """Runs once whole in FOLDER/whole, then with kills in FOLDER/killed until it is complete.
 
     Args:
-        kind: ``search`` or ``train``.
+        run: What runs.
         folder: Where to.
-        plan: JSON: ``settings``, ``kills`` (how many), ``seed`` (of their moments) and ``most_writes``: a kill in a
-            write is in one of the first so many of its start. What each start came to goes to FOLDER/outcomes.json.
+        plan: ``settings``, ``kills`` (how many), ``seed`` (of their moments) and ``most_writes``: a kill in a write is
+            in one of the first so many of its start. What each start came to goes to FOLDER/outcomes.json.
     """
-    document = json.loads(plan)
-    chance = random.Random(document["seed"])
-    run = _search if kind == "search" else _train
+    chance = random.Random(plan["seed"])
     began = time.monotonic()
-    status, first_step = _start(run, document["settings"], Path(folder, "whole"), None)
+    status, first_step = _start(run, plan["settings"], folder / "whole", None)
     assert os.waitstatus_to_exitcode(status) == 0
     to_first_step, steps_take = first_step - began, time.monotonic() - first_step
-    killed = Path(folder, "killed")
+    killed = folder / "killed"
     outcomes = []
-    for number in range(document["kills"]):
-        kill = _choose(chance, number, to_first_step, steps_take, document["most_writes"])
-        status, _ = _start(run, document["settings"], killed, kill)
+    for number in range(plan["kills"]):
+        kill = _choose(chance, number, to_first_step, steps_take, plan["most_writes"])
+        status, _ = _start(run, plan["settings"], killed, kill)
         steps = _check_checkpoints(killed, outcomes[-1]["steps"] if outcomes else [])
         outcomes.append(dataclasses.asdict(kill) | {"code": os.waitstatus_to_exitcode(status), "steps": steps})
-    status, _ = _start(run, document["settings"], killed, None)
+    status, _ = _start(run, plan["settings"], killed, None)
     outcomes.append({"code": os.waitstatus_to_exitcode(status)})
-    Path(folder, "outcomes.json").write_text(json.dumps(outcomes))
+    (folder / "outcomes.json").write_text(json.dumps(outcomes))
 
 
 def _choose(chance: random.Random, number: int, to_first_step: float, steps_take: float, most_writes: int) -> Kill:
@@ -133,6 +137,7 @@ def _search(settings: dict, workdir: Path) -> None:
 
 
 def _train(settings: dict, workdir: Path) -> None:
+    fairdarts_tf.training.run.TensorBoardLog = tiny_search.NoLog
     fairdarts_tf.training.run.run_training(TrainSettings(**settings), workdir)
 
 

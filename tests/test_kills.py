@@ -31,17 +31,24 @@ def untimed(workdir: Path) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if name not in timed} for row in csv.DictReader(file)]
 
 
-def killed(
-    kind: str, folder: Path, kills: int, most_writes: int, settings: dict[str, object]
-) -> list[dict[str, object]]:
-    """Runs whole and killed, compares both to the bit, and returns what each start came to; see `killing.main`."""
+def killed(folder: Path, **plans: tuple[int, int, dict[str, object]]) -> list[list[dict[str, object]]]:
+    """Runs whole and killed, compares both to the bit, and returns what each start of each plan came to.
+
+    Args:
+        folder: Where to.
+        plans: By kind of run: how many kills, in which of a start's first writes, and the settings; see `killing`.
+    """
     seed = random.SystemRandom().getrandbits(32)
     print(f"the moments' seed is {seed}")
-    plan = {"settings": settings, "kills": kills, "seed": seed, "most_writes": most_writes}
+    names = ("kills", "most_writes", "settings")
+    document = {kind: dict(zip(names, plan, strict=True)) | {"seed": seed} for kind, plan in plans.items()}
     environment = os.environ | {"PYTHONPATH": str(TESTS.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(
-        [sys.executable, str(TESTS / "killing.py"), kind, str(folder), json.dumps(plan)], env=environment, check=True
-    )
+    program = [sys.executable, str(TESTS / "killing.py"), str(folder), json.dumps(document)]
+    subprocess.run(program, env=environment, check=True)
+    return [assert_kills_changed_nothing(kind, folder / kind) for kind in plans]
+
+
+def assert_kills_changed_nothing(kind: str, folder: Path) -> list[dict[str, object]]:
     whole, other = folder / "whole", folder / "killed"
     assert untimed(whole) == untimed(other)
     names = ("alphas.npz", "history.npz") if kind == "search" else ("best.npz", "last.npz")
@@ -72,14 +79,14 @@ def train_settings(folder: Path, **changes: object) -> dict[str, object]:
     return tiny_training.TINY | own | {"checkpoint_steps": 3, "epochs": 3, "steps_per_epoch": 4} | changes
 
 
-def test_a_search_killed_in_a_write_and_among_the_steps(tmp_path):
-    outcomes = killed("search", tmp_path, 2, 8, search_settings())
-    assert outcomes[0]["code"] == -9, "killed in a write"
+def test_a_search_and_a_training_killed_in_a_write_and_among_the_steps(tmp_path):
+    outcomes = killed(tmp_path, search=(2, 8, search_settings()), train=(1, 6, train_settings(tmp_path)))
+    assert [starts[0]["code"] for starts in outcomes] == [-9, -9], "killed in a write"
 
 
 @pytest.mark.slow
 def test_a_search_killed_at_twenty_random_moments(tmp_path):
-    outcomes = killed("search", tmp_path, 20, 12, search_settings(epochs=30, steps_per_epoch=10, alpha_noise=0.1))
+    (outcomes,) = killed(tmp_path, search=(20, 12, search_settings(epochs=30, steps_per_epoch=10, alpha_noise=0.1)))
     assert sum(outcome["code"] == -9 for outcome in outcomes) >= 15, "most of them before the end"
     assert len({tuple(outcome["steps"]) for outcome in outcomes}) > 5, "at many steps"
 
@@ -88,5 +95,5 @@ def test_a_search_killed_at_twenty_random_moments(tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_a_training_killed_at_twenty_random_moments(tmp_path, precision):
     settings = train_settings(tmp_path, epochs=30, steps_per_epoch=10, precision=precision)
-    outcomes = killed("train", tmp_path, 20, 12, settings)
+    (outcomes,) = killed(tmp_path, train=(20, 12, settings))
     assert sum(outcome["code"] == -9 for outcome in outcomes) >= 15, "most of them before the end"
