@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import reprlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,19 @@ def _range(bounds: list[Any]) -> list[int]:
     if not all(type(bound) is int and 0 <= bound <= MAX_RANGE for bound in bounds):
         raise GenotypeError(f"expected a range of whole numbers from 0 to {MAX_RANGE}, as in range(2, 6).")
     return list(range(*bounds))
+
+
+def brief(value: Any) -> str:
+    """Returns any value as a short text, for an error's message."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no number of more than some thousands of digits as decimal ones.
+        return "a number of thousands of digits"
+
+
+def shorten(name: str) -> str:
+    """Returns a name as it is, or, of a long one, the beginning."""
+    return name if len(name) <= 60 else f"{name[:57]}..."
 
 
 def _check_size(text: str, most: int) -> None:

@@ -10,14 +10,13 @@ import dataclasses
 import functools
 import json
 import os
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from fairdarts_tf import files
 from fairdarts_tf.errors import GenotypeError, unknown_name
-from fairdarts_tf.genotype_text import parse_json, parse_literal, read_text
+from fairdarts_tf.genotype_text import brief, parse_json, parse_literal, shorten
 
 FAIRDARTS_OPERATIONS = (
     "max_pool_3x3",
@@ -45,7 +44,6 @@ INPUTS = 2
 """A cell's inputs are nodes 0 (the cell before the last) and 1 (the last cell); intermediate nodes count from 2."""
 MAX_NODES = 64
 
-_GENOTYPE_FILE = "genotype.json"
 _PUBLISHED_FILE = Path(__file__).with_name("published_genotypes.json")
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
@@ -59,6 +57,11 @@ class GenotypeItem(NamedTuple):
     op: str
     to: int
     source: int
+
+    @property
+    def place(self) -> str:
+        """Its edge, as drawings and tables name it."""
+        return f"{self.source}>{self.to}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,8 @@ class Genotype:
         GenotypeError: When an operation is unknown or ``none``, an edge does not lead forwards, an item or a node is
             repeated, or no node of an output can be reached from the cell's inputs.
     """
+
+    kinds: ClassVar[tuple[str, ...]] = CELL_KINDS
 
     space: str = SPACE
     normal: tuple[GenotypeItem, ...]
@@ -148,7 +153,7 @@ class Genotype:
         document = parse_json(text)
         if not isinstance(document, dict):
             raise GenotypeError(
-                f"expected a JSON object with the fields {', '.join(_FIELDS)}, found {_brief(document)}."
+                f"expected a JSON object with the fields {', '.join(_FIELDS)}, found {brief(document)}."
             )
         return _from_mapping(document)
 
@@ -167,27 +172,20 @@ class Genotype:
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str]) -> Genotype:
-        """Reads a genotype by the name of a published cell, from a file, or from a search's directory.
-
-        Args:
-            name_or_path: A name of `published_names`; a JSON file; a file with a literal; or a directory that holds
-                ``genotype.json``. A text that is a published name means the published cell even where there is such a
-                file: ``"./FairDARTS_a"``, or a `Path`, means the file.
+        """Reads a genotype of this search space; see `fairdarts_tf.genotype_files.load_genotype`.
 
         Raises:
-            GenotypeError: When it is none of these, or cannot be read.
+            GenotypeError: When there is none, it cannot be read, or it is of another search space.
         """
-        name = os.fspath(name_or_path)
-        if name_or_path in _published():
-            return published(name)
-        if not os.path.exists(name):
-            raise GenotypeError(_absent(name_or_path))
-        path = Path(name, _GENOTYPE_FILE) if os.path.isdir(name) else Path(name)
-        try:
-            text = read_text(path)
-            return cls.from_json(text) if text.lstrip().startswith("{") else cls.from_literal(text)
-        except GenotypeError as error:
-            raise GenotypeError(f"{path}: {error}") from None
+        from fairdarts_tf.genotype_files import load_genotype
+
+        found = load_genotype(name_or_path)
+        if not isinstance(found, cls):
+            raise GenotypeError(
+                f"{os.fspath(name_or_path)}: a genotype of the search space {found.space!r}. Expected {SPACE!r}; "
+                "load_genotype reads those of every space."
+            )
+        return found
 
 
 def existing_nodes(items: Iterable[GenotypeItem]) -> tuple[int, ...]:
@@ -221,7 +219,7 @@ def published(name: str) -> Genotype:
         GenotypeError: When the name is unknown.
     """
     if name not in _published():
-        raise GenotypeError(unknown_name("genotype", _shorten(name), published_names()))
+        raise GenotypeError(unknown_name("genotype", shorten(name), published_names()))
     return _published()[name]
 
 
@@ -239,7 +237,7 @@ def check_operations(operations: Sequence[str]) -> None:
     """
     for operation in operations:
         if operation not in ALL_OPERATIONS:
-            raise GenotypeError(unknown_name("operation", _shorten(operation), ALL_OPERATIONS))
+            raise GenotypeError(unknown_name("operation", shorten(operation), ALL_OPERATIONS))
         if operations.count(operation) > 1:
             raise GenotypeError(f"operation {operation!r} is listed twice. List each candidate once.")
     if not set(operations) - {"none"}:
@@ -251,21 +249,22 @@ def learnable_operations(operations: Sequence[str]) -> list[int]:
     return [place for place, operation in enumerate(operations) if "conv" in operation]
 
 
-def _absent(name_or_path: str | os.PathLike[str]) -> str:
+def absent(name_or_path: str | os.PathLike[str]) -> str:
+    """Returns what is said of a name that is neither published nor that of a file or directory."""
     if not isinstance(name_or_path, str) or os.sep in name_or_path:
         return f"there is no file or directory {name_or_path}. Name a genotype's file, or the directory of a search."
-    unknown = unknown_name("genotype", _shorten(name_or_path), published_names())
+    unknown = unknown_name("genotype", shorten(name_or_path), published_names())
     return f"{unknown} There is no such file or directory either."
 
 
 def _check_space(space: Any) -> None:
     if space != SPACE:
-        raise GenotypeError(f"a genotype of the search space {_brief(space)}. Expected {SPACE!r}.")
+        raise GenotypeError(f"a genotype of the search space {brief(space)}. Expected {SPACE!r}.")
 
 
 def _checked_items(kind: str, items: Any) -> tuple[GenotypeItem, ...]:
     if isinstance(items, str) or not isinstance(items, Iterable):
-        raise GenotypeError(f"the {kind} cell is no list of items but {_brief(items)}.")
+        raise GenotypeError(f"the {kind} cell is no list of items but {brief(items)}.")
     checked: dict[GenotypeItem, None] = {}
     for fields in items:
         item = _checked_item(kind, fields)
@@ -277,13 +276,13 @@ def _checked_items(kind: str, items: Any) -> tuple[GenotypeItem, ...]:
 
 def _checked_item(kind: str, fields: Any) -> GenotypeItem:
     if not isinstance(fields, tuple | list) or len(fields) != len(GenotypeItem._fields):
-        raise GenotypeError(f"the {kind} cell has the item {_brief(fields)}. Expected (operation, to, from).")
+        raise GenotypeError(f"the {kind} cell has the item {brief(fields)}. Expected (operation, to, from).")
     item = GenotypeItem(*fields)
     if not isinstance(item.op, str):
-        raise GenotypeError(f"the {kind} cell has the operation {_brief(item.op)}. Expected the name of one.")
+        raise GenotypeError(f"the {kind} cell has the operation {brief(item.op)}. Expected the name of one.")
     if item.op not in ALL_OPERATIONS or item.op == "none":
         known = set(ALL_OPERATIONS) - {"none"}
-        raise GenotypeError(f"the {kind} cell has the {unknown_name('operation', _shorten(item.op), known)}")
+        raise GenotypeError(f"the {kind} cell has the {unknown_name('operation', shorten(item.op), known)}")
     _check_node(f"the {kind} cell has an item to", item.to, INPUTS, INPUTS + MAX_NODES - 1)
     _check_node(f"the {kind} cell has an item to node {item.to} from", item.source, 0, item.to - 1)
     return item
@@ -291,18 +290,18 @@ def _checked_item(kind: str, fields: Any) -> GenotypeItem:
 
 def _checked_concat(kind: str, concat: Any) -> tuple[int, ...]:
     if isinstance(concat, str) or not isinstance(concat, Iterable):
-        raise GenotypeError(f"{kind}_concat is no list of nodes but {_brief(concat)}.")
+        raise GenotypeError(f"{kind}_concat is no list of nodes but {brief(concat)}.")
     nodes = tuple(concat)
     for node in nodes:
         _check_node(f"{kind}_concat holds", node, INPUTS, INPUTS + MAX_NODES - 1)
     if not nodes or len(set(nodes)) < len(nodes):
-        raise GenotypeError(f"{kind}_concat is {_brief(list(nodes))}. Expected at least one node, and each node once.")
+        raise GenotypeError(f"{kind}_concat is {brief(list(nodes))}. Expected at least one node, and each node once.")
     return nodes
 
 
 def _check_node(subject: str, node: Any, lowest: int, highest: int) -> None:
     if type(node) is not int or not lowest <= node <= highest:
-        raise GenotypeError(f"{subject} node {_brief(node)}. Expected a whole number from {lowest} to {highest}.")
+        raise GenotypeError(f"{subject} node {brief(node)}. Expected a whole number from {lowest} to {highest}.")
 
 
 def _from_mapping(document: Mapping[str, Any]) -> Genotype:
@@ -322,14 +321,14 @@ def _json_items(kind: str, value: Any) -> tuple[GenotypeItem, ...]:
     items = []
     for item in _json_list(kind, value):
         if not isinstance(item, dict) or set(item) != {"op", "to", "from"}:
-            raise GenotypeError(f'the {kind} cell has the item {_brief(item)}. Expected the fields "op", "to", "from".')
+            raise GenotypeError(f'the {kind} cell has the item {brief(item)}. Expected the fields "op", "to", "from".')
         items.append(GenotypeItem(item["op"], item["to"], item["from"]))
     return tuple(items)
 
 
 def _json_list(field: str, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise GenotypeError(f"{field} is {_brief(value)}. Expected a list.")
+        raise GenotypeError(f"{field} is {brief(value)}. Expected a list.")
     return tuple(value)
 
 
@@ -359,14 +358,3 @@ def _list(nodes: Iterable[int]) -> str:
 
 def _intersection(nodes: Iterable[int], existing: Sequence[int]) -> tuple[int, ...]:
     return tuple(node for node in nodes if node in existing)
-
-
-def _brief(value: Any) -> str:
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # Python writes no number of more than some thousands of digits as decimal ones.
-        return "a number of thousands of digits"
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= 60 else f"{name[:57]}..."
