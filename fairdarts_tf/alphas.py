@@ -1,7 +1,7 @@
 """Reading tables of alphas, as a search leaves them, from files that may be broken.
 
-A table has one row for each edge of a cell and one column for each candidate operation. Edges come in the order node 2
-from 0, 1; node 3 from 0, 1, 2; and so on.
+In S1 a table has one row for each edge of a cell and one column for each candidate operation. Edges come in the order
+node 2 from 0, 1; node 3 from 0, 1, 2; and so on. In S2 it has one row for each choice layer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from fairdarts_tf.archives import ArchiveError, read_arrays
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.genotypes import CELL_KINDS, INPUTS, MAX_NODES
+from fairdarts_tf.mobile_genotypes import KINDS, MAX_LAYERS
 
 MAX_BYTES = 16 * 2**20
 """No archive of alphas is larger than 16 MiB, packed or unpacked: a search of 600 epochs keeps under 1 MiB."""
@@ -25,20 +26,20 @@ _EXPECTED = "Expected what a search writes: name its directory or its .npz file.
 
 
 def load_alphas(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads the raw alphas of both cells.
+    """Reads the raw alphas of a search.
 
     Args:
         path: An ``.npz`` file, or a search's directory that holds ``alphas.npz``.
 
     Returns:
-        ``normal`` and ``reduce``: float64 of shape (edges, operations).
+        By kind (S1: ``normal`` and ``reduce``; S2: ``layers``), float64 of shape (rows, operations).
 
     Raises:
-        GenotypeError: When the file is absent, broken or too large, or does not hold two such tables of one shape.
+        GenotypeError: When the file is absent, broken or too large, or does not hold the tables of a search space, of
+            one shape.
     """
     path = _inside(path, _ALPHAS_FILE)
-    tables = _read_arrays(path, CELL_KINDS)
-    return _checked_tables(path, tables, dimensions=2)
+    return _checked_tables(path, _read_tables(path), dimensions=2)
 
 
 def load_history(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -48,17 +49,17 @@ def load_history(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         path: An ``.npz`` file, or a search's directory that holds ``history.npz``.
 
     Returns:
-        ``normal`` and ``reduce``: float64 of shape (epochs, edges, operations); ``epoch``: int64 of shape (epochs,).
+        By kind, float64 of shape (epochs, rows, operations); ``epoch``: int64 of shape (epochs,).
 
     Raises:
         GenotypeError: As `load_alphas` does.
     """
     path = _inside(path, _HISTORY_FILE)
-    arrays = _read_arrays(path, (*CELL_KINDS, "epoch"))
+    arrays = _read_tables(path, "epoch")
     epoch = arrays.pop("epoch")
     tables = _checked_tables(path, arrays, dimensions=3)
     # Not issubdtype: for NumPy, spans of time are integers too.
-    if epoch.dtype.kind not in "iu" or epoch.shape != tables["normal"].shape[:1]:
+    if epoch.dtype.kind not in "iu" or epoch.shape != next(iter(tables.values())).shape[:1]:
         raise GenotypeError(f"{path}: 'epoch' is no list of one whole number for each table. {_EXPECTED}")
     if epoch[0] < 1 or epoch[-1] > np.iinfo(np.int64).max or not np.all(epoch[1:] > epoch[:-1]):
         raise GenotypeError(f"{path}: 'epoch' does not count upwards from 1 or a later epoch. {_EXPECTED}")
@@ -122,15 +123,25 @@ def _checked_tables(path: Path, tables: dict[str, np.ndarray], dimensions: int) 
                 "--alpha_learning_rate."
             )
         try:
-            nodes_of(table.shape[-2])
+            _CHECK_ROWS[tuple(tables)](table.shape[-2])
         except GenotypeError as error:
             raise GenotypeError(f"{path}: {kind!r}: {error}") from None
     return checked
 
 
-def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+def _check_layers(rows: int) -> None:
+    if rows > MAX_LAYERS:
+        raise GenotypeError(f"no network has {rows} choice layers: there are {MAX_LAYERS} at most.")
+
+
+_CHECK_ROWS = {CELL_KINDS: nodes_of, KINDS: _check_layers}
+"""By the kinds of tables of each search space, what raises a GenotypeError for a number of rows that none can have."""
+
+
+def _read_tables(path: Path, *others: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of the search space whose names the file has, and others; the first space's where none has."""
     try:
-        return read_arrays(path, MAX_BYTES, names)
+        return read_arrays(path, MAX_BYTES, lambda found: (*_kinds_in(found), *others))
     except ArchiveError as error:
         raise GenotypeError(f"{path}: {error}. {_EXPECTED}") from None
     except FileNotFoundError:
@@ -139,6 +150,10 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         raise GenotypeError(f"{path}: cannot be read ({error.strerror or error}). Check its permissions.") from None
     except ValueError:  # A null character is part of no path.
         raise GenotypeError(f"{str(path)!r} is no path. {_EXPECTED}") from None
+
+
+def _kinds_in(names: Iterable[str]) -> tuple[str, ...]:
+    return next((kinds for kinds in _CHECK_ROWS if set(kinds) <= set(names)), CELL_KINDS)
 
 
 def _and(shapes: Iterable[tuple[int, ...]]) -> str:

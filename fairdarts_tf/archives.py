@@ -11,7 +11,7 @@ import math
 import os
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -31,7 +31,9 @@ class ArchiveError(ValueError):
 
 
 def read_arrays(
-    path: str | os.PathLike[str], most_bytes: int | None = None, names: Iterable[str] | None = None
+    path: str | os.PathLike[str],
+    most_bytes: int | None = None,
+    names: Iterable[str] | Callable[[Sequence[str]], Iterable[str]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Reads arrays of an archive by name, checking every byte of them.
 
@@ -39,7 +41,7 @@ def read_arrays(
         path: The file.
         most_bytes: How large it may be, packed and unpacked. Defaults to None: unpacked no larger than it is, as
             `numpy.savez` writes it.
-        names: Which arrays. Defaults to None: all.
+        names: Which arrays, or a function that chooses of the names that there are. Defaults to None: all.
 
     Raises:
         OSError: When the file cannot be opened, or is a directory, a pipe or a device.
@@ -52,8 +54,8 @@ def read_arrays(
         try:
             with zipfile.ZipFile(file) as archive:
                 _check_contents(archive, size if most_bytes is None else most_bytes)
-                if names is None:
-                    names = [member.filename.removesuffix(_SUFFIX) for member in archive.infolist()]
+                found = [member.filename.removesuffix(_SUFFIX) for member in archive.infolist()]
+                names = found if names is None else names(found) if callable(names) else names
                 return {name: _read_array(archive, f"{name}{_SUFFIX}") for name in names}
         except ArchiveError:
             raise

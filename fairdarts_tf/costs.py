@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a found network, counted from its genotype alone.
+"""Parameters and multiply-adds of a found network, counted from its genotype alone; those of cells, layer by layer.
 
 What is counted: the kernels of convolutions, the classifier with its bias, and the scale and offset of BatchNorm as
 parameters; as multiply-adds those of convolutions and linear layers only, as the papers do. Poolings, additions,
@@ -11,7 +11,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.genotypes import INPUTS, Genotype, GenotypeItem, existing_nodes, reachable_items
+from fairdarts_tf.spaces import search_space
 from fairdarts_tf.spaces.reductions import reduction_cells
 
 AUXILIARY_HEAD = "auxiliary_head"
@@ -37,7 +39,7 @@ class Part:
     """What one layer of a network costs.
 
     Attributes:
-        place: ``stem``, ``cell_0`` and so on, ``auxiliary_head`` or ``classifier``.
+        place: ``stem``, ``cell_0`` (S2: ``layer_1``) and so on, ``auxiliary_head`` or ``classifier``.
         name: The layer within: an operation with its edge, or what aligns a cell's inputs.
         cost: Its cost.
     """
@@ -52,12 +54,12 @@ class NetworkSize:
     """What decides the size of a found network besides its genotype.
 
     Args:
-        init_channels: Channels of a node before the first reduction. Defaults to 36.
-        layers: Number of cells. Defaults to 20.
+        init_channels: Channels of a node before the first reduction, in S1. Defaults to 36.
+        layers: Number of cells, in S1. Defaults to 20.
         image_size: Side of the images, in pixels. Defaults to 32.
         image_channels: Defaults to 3.
         num_classes: Defaults to 10.
-        stem: ``"cifar"`` or ``"imagenet"``. Defaults to ``"cifar"``.
+        stem: ``"cifar"`` or ``"imagenet"``, in S1. Defaults to ``"cifar"``.
     """
 
     init_channels: int = 36
@@ -68,7 +70,7 @@ class NetworkSize:
     stem: str = "cifar"
 
 
-def network_parts(genotype: Genotype, size: NetworkSize | None = None) -> list[Part]:
+def network_parts(genotype: AnyGenotype, size: NetworkSize | None = None) -> list[Part]:
     """Returns every layer of the network with its cost, from the images to the classifier, then the auxiliary head.
 
     Images that are too small for an auxiliary head have none.
@@ -76,10 +78,10 @@ def network_parts(genotype: Genotype, size: NetworkSize | None = None) -> list[P
     Raises:
         ConfigurationError: When the stem is unknown.
     """
-    return list(_parts(genotype, size or NetworkSize()))
+    return list(search_space(genotype.space).network_parts(genotype, size or NetworkSize()))
 
 
-def network_cost(genotype: Genotype, size: NetworkSize | None = None, auxiliary_head: bool = False) -> Cost:
+def network_cost(genotype: AnyGenotype, size: NetworkSize | None = None, auxiliary_head: bool = False) -> Cost:
     """Returns the cost of the whole network.
 
     Args:
@@ -96,7 +98,8 @@ def network_cost(genotype: Genotype, size: NetworkSize | None = None, auxiliary_
     return sum((part.cost for part in parts if auxiliary_head or part.place != AUXILIARY_HEAD), Cost())
 
 
-def _parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
+def cell_network_parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
+    """Yields every layer of a network of cells with its cost; see `network_parts`."""
     if size.stem not in _STEMS:
         raise ConfigurationError(unknown_name("stem", size.stem, _STEMS))
     stem = _STEMS[size.stem](size)
@@ -120,7 +123,7 @@ def _parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
         newer, newer_side = filters * len(existing_nodes(items)), _halved(newer_side) if reduction else newer_side
         if index == reductions[1]:
             head = _auxiliary_head(newer, newer_side, size)
-    yield Part("classifier", "linear", _linear(newer, size.num_classes))
+    yield Part("classifier", "linear", linear_cost(newer, size.num_classes))
     if head is not None:
         yield Part(AUXILIARY_HEAD, "all", head)
 
@@ -130,30 +133,32 @@ def _item(item: GenotypeItem, channels: int, side: int, reduction: bool) -> Cost
     return _OPERATIONS[item.op](channels, _halved(side) if reduction else side, stride)
 
 
-def _convolution(kernel: int, inputs: int, outputs: int, side: int) -> Cost:
-    """A convolution (kernel: its taps) to an image of so many pixels a side."""
+def convolution_cost(kernel: int, inputs: int, outputs: int, side: int) -> Cost:
+    """Returns the cost of a convolution (kernel: its taps) to an image of so many pixels a side."""
     return Cost(kernel * inputs * outputs, kernel * inputs * outputs * side * side)
 
 
 def _depthwise(side_of_kernel: int, channels: int, side: int) -> Cost:
-    return _convolution(side_of_kernel**2, 1, channels, side)
+    return convolution_cost(side_of_kernel**2, 1, channels, side)
 
 
-def _norm(channels: int) -> Cost:
+def norm_cost(channels: int) -> Cost:
+    """Returns the cost of BatchNorm."""
     return Cost(2 * channels)
 
 
-def _linear(inputs: int, outputs: int) -> Cost:
+def linear_cost(inputs: int, outputs: int) -> Cost:
+    """Returns the cost of a linear layer with a bias."""
     return Cost(inputs * outputs + outputs, inputs * outputs)
 
 
 def _relu_conv_norm(inputs: int, outputs: int, side: int) -> Cost:
-    return _convolution(1, inputs, outputs, side) + _norm(outputs)
+    return convolution_cost(1, inputs, outputs, side) + norm_cost(outputs)
 
 
 def _factorized_reduce(inputs: int, outputs: int, side: int) -> Cost:
     # Two convolutions to half the channels each read the larger image at stride 2.
-    return _convolution(1, inputs, outputs, side) + _norm(outputs)
+    return convolution_cost(1, inputs, outputs, side) + norm_cost(outputs)
 
 
 def _halved(side: int) -> int:
@@ -170,7 +175,7 @@ def _skip(channels: int, side: int, stride: int) -> Cost:
 
 def _separable(kernel: int) -> Callable[[int, int, int], Cost]:
     def cost(channels: int, side: int, stride: int) -> Cost:
-        half = _depthwise(kernel, channels, side) + _convolution(1, channels, channels, side) + _norm(channels)
+        half = _depthwise(kernel, channels, side) + convolution_cost(1, channels, channels, side) + norm_cost(channels)
         return half + half
 
     return cost
@@ -178,7 +183,7 @@ def _separable(kernel: int) -> Callable[[int, int, int], Cost]:
 
 def _dilated(kernel: int) -> Callable[[int, int, int], Cost]:
     def cost(channels: int, side: int, stride: int) -> Cost:
-        return _depthwise(kernel, channels, side) + _convolution(1, channels, channels, side) + _norm(channels)
+        return _depthwise(kernel, channels, side) + convolution_cost(1, channels, channels, side) + norm_cost(channels)
 
     return cost
 
@@ -186,7 +191,7 @@ def _dilated(kernel: int) -> Callable[[int, int, int], Cost]:
 def _factorized_7x7(channels: int, side: int, stride: int) -> Cost:
     # The 1x7 convolution halves the width only; the 7x1 one then halves the height.
     first = Cost(7 * channels**2, 7 * channels**2 * side * side * stride)
-    return first + _convolution(7, channels, channels, side) + _norm(channels)
+    return first + convolution_cost(7, channels, channels, side) + norm_cost(channels)
 
 
 _OPERATIONS: dict[str, Callable[[int, int, int], Cost]] = {
@@ -211,7 +216,7 @@ class _Stem:
 
 def _cifar_stem(size: NetworkSize) -> _Stem:
     channels = 3 * size.init_channels
-    cost = _convolution(9, size.image_channels, channels, size.image_size) + _norm(channels)
+    cost = convolution_cost(9, size.image_channels, channels, size.image_size) + norm_cost(channels)
     return _Stem([Part("stem", "block", cost)], ((channels, size.image_size),) * 2)
 
 
@@ -220,7 +225,7 @@ def _imagenet_stem(size: NetworkSize) -> _Stem:
     parts, inputs = [], size.image_channels
     for name, outputs in (("half", channels // 2), ("quarter", channels), ("eighth", channels)):
         side = _halved(side)
-        parts.append(Part("stem", name, _convolution(9, inputs, outputs, side) + _norm(outputs)))
+        parts.append(Part("stem", name, convolution_cost(9, inputs, outputs, side) + norm_cost(outputs)))
         inputs = outputs
     quarter = _halved(_halved(size.image_size))
     return _Stem(parts, ((channels, quarter), (channels, side)))
@@ -235,6 +240,6 @@ def _auxiliary_head(channels: int, side: int, size: NetworkSize) -> Cost | None:
     # A convolution of 2x2 taps follows.
     if pooled < 2:
         return None
-    narrow = _convolution(1, channels, 128, pooled) + _norm(128)
-    wide = _convolution(4, 128, 768, pooled - 1) + _norm(768)
-    return narrow + wide + _linear(768, size.num_classes)
+    narrow = convolution_cost(1, channels, 128, pooled) + norm_cost(128)
+    wide = convolution_cost(4, 128, 768, pooled - 1) + norm_cost(768)
+    return narrow + wide + linear_cost(768, size.num_classes)

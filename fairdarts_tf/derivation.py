@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from fairdarts_tf.genotypes import (
     existing_nodes,
     reachable_items,
 )
+
+if TYPE_CHECKING:
+    from fairdarts_tf.genotype_files import Item
 
 DEFAULT_METHOD = "threshold_sparse"
 DEFAULT_THRESHOLD = 0.85
@@ -89,20 +92,22 @@ class Confidence:
     """How sure the choice of one item of a genotype is. Fields are None where there was no competitor.
 
     Args:
-        cell: ``"normal"`` or ``"reduce"``.
+        cell: The item's table of alphas: ``"normal"`` or ``"reduce"`` in S1.
         item: The item kept.
         value: Its value.
-        runner_up: The best operation of the same edge that was not kept.
+        runner_up: The best operation of the same edge, or layer, that was not kept.
         runner_up_value: That operation's value.
         margin: By how much the item leads it.
         rejected_source: Where the node's best edge that was not kept comes from, if edges compete.
         rejected_value: The best value on that edge.
         rejected_margin: By how much the item leads it.
         threshold_margin: By how much the item exceeds the threshold, if the method has one.
+        threshold_decides: Whether the item is kept only as it reaches the threshold. Defaults to True; where an
+            operation is kept in any case, one below the threshold is undecided.
     """
 
     cell: str
-    item: GenotypeItem
+    item: Item
     value: float
     runner_up: str | None
     runner_up_value: float | None
@@ -111,17 +116,29 @@ class Confidence:
     rejected_value: float | None
     rejected_margin: float | None
     threshold_margin: float | None
+    threshold_decides: bool = True
 
     @property
     def smallest_margin(self) -> float:
-        """The smallest of the margins; infinite where nothing competed."""
-        margins = (self.margin, self.rejected_margin, self.threshold_margin)
+        """The smallest of the margins that decide; infinite where nothing competed."""
+        margins = (self.margin, self.rejected_margin, self.threshold_margin if self.threshold_decides else None)
         return min((margin for margin in margins if margin is not None), default=float("inf"))
 
     @property
     def coin_flip(self) -> bool:
         """Whether another seed, or another epoch, could as well have chosen otherwise."""
         return self.smallest_margin < COIN_FLIP_MARGIN
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the item is kept although its value is below the threshold."""
+        return self.threshold_margin is not None and self.threshold_margin < 0
+
+    @property
+    def remark(self) -> str:
+        """What a report says of it besides: ``"coin flip"``, ``"undecided"``, both or nothing."""
+        remarks = {"coin flip": self.coin_flip, "undecided": self.undecided}
+        return ", ".join(name for name, is_so in remarks.items() if is_so)
 
 
 def derive(
@@ -175,12 +192,22 @@ def confidence(
 
 
 def format_report(rows: Sequence[Confidence]) -> str:
-    """Returns the rows as an aligned table, and a last line that counts the coin flips."""
-    table = [_REPORT_HEAD, *(_report_row(row) for row in rows)]
+    """Returns the rows as an aligned table, and a last line that counts the coin flips.
+
+    Of a genotype whose operations may stay below the threshold, that line counts these too.
+    """
+    columns = [column for column in _REPORT_COLUMNS if not (column.of_edges and _keep_every_row(rows))]
+    table = [("cell", *rows[0].item.coordinates, *(column.title for column in columns), "")]
+    for row in rows:
+        texts = (column.text(row) for column in columns)
+        table.append((row.cell, *row.item.coordinates.values(), *texts, row.remark))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
     flips = sum(row.coin_flip for row in rows)
-    return "\n".join([*lines, f"{flips} of {len(rows)} choices are coin flips: a margin below {COIN_FLIP_MARGIN}."])
+    summary = f"{flips} of {len(rows)} choices are coin flips: a margin below {COIN_FLIP_MARGIN}."
+    if _keep_every_row(rows) and rows[0].threshold_margin is not None:
+        summary += f" {sum(row.undecided for row in rows)} are undecided: below the threshold."
+    return "\n".join([*lines, summary])
 
 
 _Kept = list[tuple[GenotypeItem, Confidence]]
@@ -251,10 +278,10 @@ class _Derivation(NamedTuple):
             value=value,
             runner_up=self.operations[runner_up.column] if runner_up else None,
             runner_up_value=runner_up_value,
-            margin=_lead(value, runner_up_value),
+            margin=lead(value, runner_up_value),
             rejected_source=rejected.source if rejected else None,
             rejected_value=rejected_value,
-            rejected_margin=_lead(value, rejected_value),
+            rejected_margin=lead(value, rejected_value),
             threshold_margin=value - self.threshold if self.method.has_threshold else None,
         )
 
@@ -294,43 +321,33 @@ def _split_by_node(values: np.ndarray) -> list[tuple[int, np.ndarray]]:
     return [(int(to), values[endpoints[:, 0] == to]) for to in range(INPUTS, endpoints[-1, 0] + 1)]
 
 
-def _lead(value: float, other: float | None) -> float | None:
+def lead(value: float, other: float | None) -> float | None:
+    """Returns by how much a value leads another, or None where there is no other."""
     return None if other is None else value - other
 
 
-_REPORT_HEAD = (
-    "cell",
-    "to",
-    "from",
-    "operation",
-    "value",
-    "runner-up",
-    "value",
-    "margin",
-    "next edge",
-    "value",
-    "margin",
-    "over threshold",
-    "",
+class _Column(NamedTuple):
+    title: str
+    text: Callable[[Confidence], str]
+    of_edges: bool = False
+
+
+_REPORT_COLUMNS = (
+    _Column("operation", lambda row: row.item.op),
+    _Column("value", lambda row: _number(row.value)),
+    _Column("runner-up", lambda row: row.runner_up or "-"),
+    _Column("value", lambda row: _number(row.runner_up_value)),
+    _Column("margin", lambda row: _number(row.margin)),
+    _Column("next edge", lambda row: "-" if row.rejected_source is None else f"from {row.rejected_source}", True),
+    _Column("value", lambda row: _number(row.rejected_value), True),
+    _Column("margin", lambda row: _number(row.rejected_margin), True),
+    _Column("over threshold", lambda row: _number(row.threshold_margin)),
 )
 
 
-def _report_row(row: Confidence) -> tuple[str, ...]:
-    return (
-        row.cell,
-        str(row.item.to),
-        str(row.item.source),
-        row.item.op,
-        _number(row.value),
-        row.runner_up or "-",
-        _number(row.runner_up_value),
-        _number(row.margin),
-        "-" if row.rejected_source is None else f"from {row.rejected_source}",
-        _number(row.rejected_value),
-        _number(row.rejected_margin),
-        _number(row.threshold_margin),
-        "coin flip" if row.coin_flip else "",
-    )
+def _keep_every_row(rows: Sequence[Confidence]) -> bool:
+    """Returns whether the rows are of a space in which every row of the alphas keeps an operation."""
+    return not any(row.threshold_decides for row in rows)
 
 
 def _number(value: float | None) -> str:

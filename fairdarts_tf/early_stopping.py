@@ -81,14 +81,18 @@ def find_stop(history: History, settings: SearchSettings) -> Stop | None:
 
 
 def too_many_skips(history: History, settings: SearchSettings) -> Stop | None:
-    """DARTS+, criterion 1: the normal cell that would be derived has so many skip connections (Liang et al., 2019)."""
+    """DARTS+, criterion 1: the normal cell that would be derived has so many skip connections (Liang et al., 2019).
+
+    In a space without cells it is all of the layers.
+    """
     if len(history.rows) <= settings.warmup_epochs:
         return None
-    skips = history.rows[-1]["normal_skips"] or 0
+    space = settings.derivation.space
+    skips = history.rows[-1][f"{space.skip_kind}_skips"] or 0
     if skips < settings.stop_skips:
         return None
     epochs = len(history.rows)
-    return Stop("skips", f"the normal cell has {skips} skip connections", epochs, epochs)
+    return Stop("skips", f"the {space.titles[space.skip_kind].lower()} has {skips} skip connections", epochs, epochs)
 
 
 def stable_ranking(history: History, settings: SearchSettings) -> Stop | None:
@@ -97,7 +101,7 @@ def stable_ranking(history: History, settings: SearchSettings) -> Stop | None:
     needed = settings.stop_ranking_epochs
     if epochs - settings.warmup_epochs < needed:
         return None
-    learnable = learnable_operations(settings.operations)
+    learnable = learnable_operations(settings.derivation.operations)
     for tables in history.tables().values():
         orders = np.argsort(-tables[-needed:][:, :, learnable], axis=-1, kind="stable")
         if np.any(orders != orders[0]):

@@ -29,6 +29,10 @@ class Item(Protocol):
     def place(self) -> str:
         """Where it is, as drawings and tables name it."""
 
+    @property
+    def coordinates(self) -> dict[str, str]:
+        """The same, number by number, by what each is called."""
+
 
 class AnyGenotype(Protocol):
     """A genotype of any search space. Compares by value and can be hashed."""

@@ -63,6 +63,11 @@ class GenotypeItem(NamedTuple):
         """Its edge, as drawings and tables name it."""
         return f"{self.source}>{self.to}"
 
+    @property
+    def coordinates(self) -> dict[str, str]:
+        """The same, number by number, by what each is called."""
+        return {"to": str(self.to), "from": str(self.source)}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Genotype:

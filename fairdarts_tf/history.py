@@ -7,33 +7,41 @@ import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotypes import CELL_KINDS
 
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "search_loss",
-    "search_accuracy",
-    "zero_one",
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-    "operations_on",
-    "operations_off",
-    "operations_undecided",
-    "normal_above_threshold",
-    "reduce_above_threshold",
-    "normal_skips",
-    "reduce_skips",
-    "skipped_steps",
-    "node_penalty",
-    "dominant_eigenvalue",
-)
-"""Columns of history.csv.
+if TYPE_CHECKING:
+    from fairdarts_tf.genotype_files import AnyGenotype
+
+
+def columns_for(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Returns the columns of history.csv of a search whose tables of alphas are of these kinds."""
+    return (
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "search_loss",
+        "search_accuracy",
+        "zero_one",
+        "learning_rate",
+        "seconds",
+        "images_per_second",
+        "operations_on",
+        "operations_off",
+        "operations_undecided",
+        *(f"{kind}_above_threshold" for kind in kinds),
+        *(f"{kind}_skips" for kind in kinds),
+        "skipped_steps",
+        "node_penalty",
+        "dominant_eigenvalue",
+    )
+
+
+COLUMNS = columns_for(CELL_KINDS)
+"""Columns of history.csv of a search in S1.
 
 ``epoch`` counts from 1. Losses and accuracies are means over the epoch, on each half, in training mode. An operation is
 on if its mixing weight reaches the threshold, off if it is at most one minus the threshold. Skips are those of the
@@ -53,13 +61,13 @@ class History:
     alphas: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
 
     def append(self, row: Row, alphas: Mapping[str, np.ndarray]) -> None:
-        """Records an epoch: its row, and its alphas by kind of cell, (edges, operations)."""
-        self.rows.append({column: row.get(column) for column in COLUMNS})
+        """Records an epoch: its row, and its alphas by kind, (rows, operations)."""
+        self.rows.append({column: row.get(column) for column in columns_for(tuple(alphas))})
         self.alphas.append({kind: np.asarray(table, np.float32) for kind, table in alphas.items()})
 
     def csv(self) -> str:
         """Returns the rows as CSV with a header; what an epoch did not measure is empty."""
-        return rows_as_csv(COLUMNS, self.rows)
+        return rows_as_csv(columns_for(tuple(self.alphas[0])) if self.alphas else COLUMNS, self.rows)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns ``epoch`` (epochs,) and, by kind of cell, the raw alphas (epochs, edges, operations), float32."""
@@ -133,21 +141,27 @@ def read_epochs(content: np.ndarray, columns: Sequence[str]) -> list[Row]:
 
 
 def count_operations(
-    mixing_weights: Mapping[str, np.ndarray], operations: Sequence[str], threshold: float, genotype: Genotype | None
+    mixing_weights: Mapping[str, np.ndarray],
+    in_play: Mapping[str, np.ndarray],
+    threshold: float,
+    genotype: AnyGenotype | None,
 ) -> Row:
     """Counts what the columns of a row say of the alphas.
 
     Args:
-        mixing_weights: By kind of cell, (edges, operations).
-        operations: Names of the columns.
+        mixing_weights: By kind, (rows, operations).
+        in_play: Which entries exist, as `SearchSpace.in_play` says; the others are not counted.
         threshold: The least mixing weight of an operation that is on.
         genotype: What is derived at this epoch, or None if nothing can be.
     """
-    flat = np.concatenate([np.ravel(table) for table in mixing_weights.values()])
+    existing = {
+        kind: table[in_play[kind]] if kind in in_play else np.ravel(table) for kind, table in mixing_weights.items()
+    }
+    flat = np.concatenate(list(existing.values()))
     on = int(np.sum(flat >= threshold))
     off = int(np.sum((flat <= 1 - threshold) & (flat < threshold)))
     counts: Row = {"operations_on": on, "operations_off": off, "operations_undecided": flat.size - on - off}
-    for kind, table in mixing_weights.items():
+    for kind, table in existing.items():
         counts[f"{kind}_above_threshold"] = int(np.sum(table >= threshold))
         counts[f"{kind}_skips"] = genotype.skips(kind) if genotype else 0
     return counts

@@ -60,6 +60,11 @@ class LayerItem(NamedTuple):
         """Where it is, as drawings and tables name it."""
         return str(self.layer)
 
+    @property
+    def coordinates(self) -> dict[str, str]:
+        """The same, by what it is called."""
+        return {"layer": str(self.layer)}
+
 
 class MobileLayer(NamedTuple):
     """A choice layer with all that decides its shape.
@@ -82,6 +87,11 @@ class MobileLayer(NamedTuple):
     def keeps_shape(self) -> bool:
         """Whether its output has the shape of its input: only then it may be skipped, and has a residual connection."""
         return self.stride == 1 and self.inputs == self.width
+
+    @property
+    def item(self) -> LayerItem:
+        """Its part of the genotype."""
+        return LayerItem(self.operation, self.number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +162,7 @@ class MobileGenotype:
         """Returns the operation of each choice layer; the only kind is ``"layers"``."""
         if kind != KINDS[0]:
             raise KeyError(kind)
-        return tuple(LayerItem(layer.operation, layer.number) for layer in self.layers())
+        return tuple(layer.item for layer in self.layers())
 
     def skips(self, kind: str = "layers") -> int:
         """Returns how many layers are skipped."""

@@ -19,42 +19,59 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-class Relaxation(Protocol):
-    """A function of alphas (..., edges, operations) to mixing weights of the same shape, in [0, 1]."""
+_OUT = -1e9
+"""Of an alpha that is not in play: its power is 0 beside any other's."""
 
-    def of_tensor(self, alphas: tf.Tensor) -> tf.Tensor:
+
+class Relaxation(Protocol):
+    """A function of alphas (..., rows, operations) to mixing weights of the same shape, in [0, 1].
+
+    Where not all entries of a table exist, ``in_play`` (rows, operations) says which do; the others have a weight of 0,
+    and the rest is as if they were not there.
+    """
+
+    def of_tensor(self, alphas: tf.Tensor, in_play: np.ndarray | None = None) -> tf.Tensor:
         """Returns the mixing weights, differentiable in the alphas."""
 
-    def of_array(self, alphas: np.ndarray) -> np.ndarray:
+    def of_array(self, alphas: np.ndarray, in_play: np.ndarray | None = None) -> np.ndarray:
         """Returns the mixing weights in float64."""
 
 
 class Sigmoid:
     """The logistic function of each alpha (FairDARTS): operations do not compete."""
 
-    def of_tensor(self, alphas: tf.Tensor) -> tf.Tensor:
+    def of_tensor(self, alphas: tf.Tensor, in_play: np.ndarray | None = None) -> tf.Tensor:
         """Returns the mixing weights, differentiable in the alphas."""
         from keras import ops
 
-        return ops.sigmoid(alphas)
+        weights = ops.sigmoid(alphas)
+        return weights if in_play is None else ops.where(in_play, weights, ops.zeros_like(weights))
 
-    def of_array(self, alphas: np.ndarray) -> np.ndarray:
+    def of_array(self, alphas: np.ndarray, in_play: np.ndarray | None = None) -> np.ndarray:
         """Returns the mixing weights in float64."""
-        return np.exp(-np.logaddexp(0.0, -np.asarray(alphas, np.float64)))
+        weights = np.exp(-np.logaddexp(0.0, -np.asarray(alphas, np.float64)))
+        return weights if in_play is None else np.where(in_play, weights, 0.0)
 
 
 class Softmax:
     """The softmax over an edge's operations (DARTS): what one gains the others lose."""
 
-    def of_tensor(self, alphas: tf.Tensor) -> tf.Tensor:
+    def of_tensor(self, alphas: tf.Tensor, in_play: np.ndarray | None = None) -> tf.Tensor:
         """Returns the mixing weights, differentiable in the alphas."""
         from keras import ops
 
-        return ops.softmax(alphas, axis=-1)
+        if in_play is None:
+            return ops.softmax(alphas, axis=-1)
+        # Where none is left the row is 0, and so is its gradient: no infinity takes part.
+        out = ops.full_like(alphas, _OUT)
+        weights = ops.softmax(ops.where(in_play, alphas, out), axis=-1)
+        return ops.where(in_play, weights, ops.zeros_like(weights))
 
-    def of_array(self, alphas: np.ndarray) -> np.ndarray:
+    def of_array(self, alphas: np.ndarray, in_play: np.ndarray | None = None) -> np.ndarray:
         """Returns the mixing weights in float64."""
         alphas = np.asarray(alphas, np.float64)
+        if in_play is not None:
+            return np.where(in_play, self.of_array(np.where(in_play, alphas, _OUT)), 0.0)
         powers = np.exp(alphas - alphas.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairdarts_tf.errors import RunError
 from fairdarts_tf.files import open_file, readable, write_atomically, write_text_atomically
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import History
 from fairdarts_tf.run_lock import RunLock
 from fairdarts_tf.temporaries import remove_leftovers
@@ -151,7 +151,7 @@ class Run:
         """
         return "train_portion" in (self.settings() or {})
 
-    def write_epoch(self, history: History, genotype: Genotype | None, epoch: int | None = None) -> None:
+    def write_epoch(self, history: History, genotype: AnyGenotype | None, epoch: int | None = None) -> None:
         """Writes history, alphas and genotype as they stand after an epoch.
 
         Args:

@@ -32,7 +32,7 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 """Images (batch, height, width, channels) and labels (batch,)."""
 
 Penalty = tuple[float, Callable[[Mapping[str, tf.Tensor]], tf.Tensor]]
-"""A weight, and a function of the mixing weights by kind of cell to a scalar."""
+"""A weight, and a function of the mixing weights by kind to a scalar."""
 
 _LOSSES = {"train": "the loss of the training half", "search": "the loss of the search half"}
 _WEIGHT_GRADIENT = "the gradient in the weights"
@@ -46,7 +46,7 @@ class Search(OneGraphModel):
     search was made in: unbuilt optimizers lose their state at a restart.
 
     Args:
-        supernet: A built supernet with `alphas`, `network_weights` and `mixing_weights`.
+        supernet: A built supernet with `space`, `alphas`, `network_weights` and `mixing_weights`.
 
     Attributes:
         updates_alphas: Whether a step updates the alphas; False during a warm-up. Call
@@ -162,16 +162,16 @@ class Search(OneGraphModel):
         return self._gradients(images, labels, self.supernet.network_weights, "train", self.optimizer)
 
     def alphas(self) -> dict[str, np.ndarray]:
-        """Returns the raw alphas, (edges, operations), by kind of cell."""
+        """Returns the raw alphas, (rows, operations), by kind."""
         return {kind: np.array(table.numpy()) for kind, table in self.supernet.alphas.items()}
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """Returns the relaxed alphas, (edges, operations) in float64, by kind of cell.
+        """Returns the relaxed alphas, (rows, operations) in float64, by kind.
 
         In float64, as what reads the alphas from a file has them: a genotype shown is the genotype derived.
         """
-        relax = relaxation(self.supernet.relaxation).of_array
-        return {kind: relax(table) for kind, table in self.alphas().items()}
+        relax, in_play = relaxation(self.supernet.relaxation).of_array, self.supernet.space.in_play
+        return {kind: relax(table, in_play.get(kind)) for kind, table in self.alphas().items()}
 
     def learning_rates(self) -> dict[str, float]:
         """Returns the rates in use, of the weights and of the alphas."""
@@ -181,7 +181,7 @@ class Search(OneGraphModel):
         }
 
     def alphas_of_last_step(self) -> dict[str, np.ndarray]:
-        """Returns the raw alphas that the last step began with, (edges, operations), by kind of cell."""
+        """Returns the raw alphas that the last step began with, (rows, operations), by kind."""
         if not self.updates_alphas:
             return self.alphas()
         return {
@@ -268,7 +268,7 @@ class Search(OneGraphModel):
 
     def _penalty(self) -> tf.Tensor:
         weights = self.supernet.mixing_weights()
-        zero_one = self.zero_one(weights.values())
+        zero_one = self.zero_one(self._in_play(weights))
         self._means["zero_one"].update_state(zero_one)
         penalty = self.zero_one_weight * zero_one
         for name, (weight, function) in self.penalties.items():
@@ -276,6 +276,14 @@ class Search(OneGraphModel):
             self._means[name].update_state(value)
             penalty += weight * value
         return penalty
+
+    def _in_play(self, weights: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the mixing weights that exist: all of a table, or those of it that are in play, as a vector."""
+        in_play = self.supernet.space.in_play
+        return [
+            tf.gather(tf.reshape(table, [-1]), np.flatnonzero(in_play[kind])) if kind in in_play else table
+            for kind, table in weights.items()
+        ]
 
     def _record(self, half: str, labels: tf.Tensor, logits: tf.Tensor) -> None:
         hits = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairdarts_tf.early_stopping import find_stop
 from fairdarts_tf.errors import FairDartsError
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import Row, count_operations
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.resuming import Progress
@@ -37,7 +37,7 @@ class SearchRecorder(Recorder):
         self,
         run: Run,
         settings: SearchSettings,
-        derive: Callable[[dict[str, np.ndarray]], Genotype],
+        derive: Callable[[dict[str, np.ndarray]], AnyGenotype],
         steps_per_epoch: int,
         progress: Progress,
         interrupted: Callable[[], bool],
@@ -45,7 +45,7 @@ class SearchRecorder(Recorder):
         super().__init__(run, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
         self.settings = settings
         self.derive = derive
-        self.genotype: Genotype | None = None
+        self.genotype: AnyGenotype | None = None
         self.stop = find_stop(self.history, settings)
         self.measures: list[Callable[[int], Row]] = []
 
@@ -54,7 +54,7 @@ class SearchRecorder(Recorder):
         self.history.append(self._row(epoch, logs, seconds), self.model.alphas())
         self.try_to_derive()
         self.history.rows[-1] |= count_operations(
-            self.model.mixing_weights(), self.settings.operations, self.settings.threshold, self.genotype
+            self.model.mixing_weights(), self.settings.derivation.space.in_play, self.settings.threshold, self.genotype
         )
         for measure in self.measures:
             self.history.rows[-1] |= measure(self.step)

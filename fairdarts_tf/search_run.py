@@ -21,7 +21,7 @@ from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.epoch_report import describe_epoch
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.fitting import fit_run
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import History, Row
 from fairdarts_tf.kernels.library import say_if_left_out
 from fairdarts_tf.losses import node_penalty
@@ -34,7 +34,7 @@ from fairdarts_tf.search import Penalty, Search, SingleLevelSearch
 from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags
-from fairdarts_tf.spaces import space_of
+from fairdarts_tf.spaces import SearchSpace, space_of
 from fairdarts_tf.tensorboard_log import TensorBoardLog
 from fairdarts_tf.unrolled_search import UnrolledSearch
 from fairdarts_tf.workers import check_agreement, lost_workers_named
@@ -52,7 +52,7 @@ class SearchResult:
         early_stop: The criterion that ended it before its last epoch, or None.
     """
 
-    genotype: Genotype | None
+    genotype: AnyGenotype | None
     history: History
     search: Search
     stopped_by: signal.Signals | None = None
@@ -202,7 +202,7 @@ def build_search(
         strategy: Defaults to None: the strategy in scope.
 
     Returns:
-        The search, and a function from mixing weights by kind of cell to a genotype.
+        The search, and a function from mixing weights by kind to a genotype.
     """
     space = space_of(settings)
     keras.utils.set_random_seed(settings.seed)
@@ -214,6 +214,7 @@ def build_search(
             alpha_noise=settings.alpha_noise,
             dtype=keras.dtype_policies.DTypePolicy(settings.precision),
             name="supernet",
+            **space.supernet_options(settings),
         )
         search = _search_class(settings)(supernet, name="search")
         if settings.perturbations:
@@ -235,22 +236,22 @@ def build_search(
             ),
             zero_one=settings.zero_one,
             zero_one_weight=settings.zero_one_weight,
-            penalties=_penalties(settings),
+            penalties=_penalties(settings, space),
             sync_batch_norm=settings.sync_batch_norm,
             jit_compile=settings.xla,
         )
 
-    def derive(mixing_weights: Mapping[str, np.ndarray]) -> Genotype:
+    def derive(mixing_weights: Mapping[str, np.ndarray]) -> AnyGenotype:
         decisive = settings.derivation
         return space.derive(mixing_weights, decisive.method, decisive.threshold, decisive.max_skips)
 
     return search, derive
 
 
-def _penalties(settings: SearchSettings) -> dict[str, Penalty]:
+def _penalties(settings: SearchSettings, space: SearchSpace) -> dict[str, Penalty]:
     if not settings.node_penalty:
         return {}
-    candidates = [column for column, name in enumerate(settings.operations) if name != "none"]
+    candidates = [column for column, name in enumerate(space.operations) if name != "none"]
     shortage = functools.partial(node_penalty, threshold=settings.threshold, candidates=candidates)
     return {"node_penalty": (settings.node_penalty, shortage)}
 

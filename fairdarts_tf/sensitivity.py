@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from fairdarts_tf.alphas import edge_endpoints, load_alphas, load_history, nodes_of
-from fairdarts_tf.derivation import Confidence, confidence, derive
+from fairdarts_tf.alphas import load_alphas, load_history
+from fairdarts_tf.derivation import Confidence
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.relaxations import relaxation
+from fairdarts_tf.spaces.space import SearchSpace
 
 Tables = dict[str, np.ndarray]
-"""Mixing weights by kind of cell, (edges, operations)."""
+"""Mixing weights by kind, (rows, operations): in S1 a row is an edge, in S2 a layer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,54 +30,68 @@ class DerivationSettings:
     """What decides how alphas become a genotype.
 
     Args:
+        space: The search space of the alphas.
         relaxation: A name of `fairdarts_tf.relaxations.RELAXATIONS`.
-        operations: Names of the alphas' columns.
         method: A name of `fairdarts_tf.derivation.METHODS`.
         threshold: The least value that is kept.
-        max_skips: The most skip connections of the normal cell. Defaults to None: no limit.
+        max_skips: The most skip connections of the normal cell, or of S2's layers. Defaults to None: no limit.
         average_last: Epochs whose mixing weights are averaged, up to the one that counts. Defaults to 1.
     """
 
+    space: SearchSpace
     relaxation: str
-    operations: tuple[str, ...]
     method: str
     threshold: float
     max_skips: int | None = None
     average_last: int = 1
 
-    def derive(self, values: Mapping[str, np.ndarray]) -> Genotype:
-        """Returns the genotype of mixing weights; see `fairdarts_tf.derivation.derive`."""
-        return derive(values, self.operations, self.method, self.threshold, self.max_skips)
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Names of the alphas' columns."""
+        return self.space.operations
+
+    def derive(self, values: Mapping[str, np.ndarray]) -> AnyGenotype:
+        """Returns the genotype of mixing weights; see `SearchSpace.derive`."""
+        return self.space.derive(values, self.method, self.threshold, self.max_skips)
 
     def confidence(self, values: Mapping[str, np.ndarray]) -> list[Confidence]:
-        """Returns how sure each item of that genotype is; see `fairdarts_tf.derivation.confidence`."""
-        return confidence(values, self.operations, self.method, self.threshold, self.max_skips)
+        """Returns how sure each item of that genotype is; see `SearchSpace.confidence`."""
+        return self.space.confidence(values, self.method, self.threshold, self.max_skips)
+
+    def relax(self, alphas: Mapping[str, np.ndarray], name: str | None = None) -> Tables:
+        """Returns the mixing weights of raw alphas by kind, (..., rows, operations), in float64.
+
+        Args:
+            alphas: Raw.
+            name: A relaxation. Defaults to None: the search's own.
+        """
+        of_array = relaxation(name or self.relaxation).of_array
+        in_play = self.space.in_play
+        return {kind: of_array(table, in_play.get(kind)) for kind, table in alphas.items()}
 
     def weights_after(self, alphas: Mapping[str, np.ndarray]) -> Tables:
         """Returns the mixing weights that decide after the last of some epochs.
 
         Args:
-            alphas: Raw, by kind of cell, (epochs, edges, operations).
+            alphas: Raw, by kind, (epochs, rows, operations).
         """
-        relax = relaxation(self.relaxation).of_array
-        return {kind: np.mean(relax(tables[-self.average_last :]), axis=0) for kind, tables in alphas.items()}
+        last = self.relax({kind: tables[-self.average_last :] for kind, tables in alphas.items()})
+        return {kind: np.mean(tables, axis=0) for kind, tables in last.items()}
 
 
 @dataclasses.dataclass(frozen=True)
-class EdgeShare:
-    """How many genotypes choose the same on an edge as one genotype does.
+class RowShare:
+    """How many genotypes choose the same in a row of the alphas, an edge or a layer, as one genotype does.
 
     Args:
-        cell: ``"normal"`` or ``"reduce"``.
-        to: The edge's node.
-        source: Where it comes from.
-        operations: What the one genotype has on the edge; empty for nothing.
+        cell: The table of alphas: ``"normal"`` or ``"reduce"`` in S1.
+        place: The row's name.
+        operations: What the one genotype has there; empty for nothing.
         share: The share of genotypes with exactly these, in [0, 1].
     """
 
     cell: str
-    to: int
-    source: int
+    place: str
     operations: tuple[str, ...]
     share: float
 
@@ -114,24 +129,24 @@ def consensus(tables: Sequence[Tables]) -> Tables:
         GenotypeError: When there is no run, or their shapes differ.
     """
     shapes = {table.shape for run in tables for table in run.values()}
-    if len(shapes) != 1:
+    if len(shapes) != 1 or len({tuple(run) for run in tables}) != 1:
         found = " and ".join(map(str, sorted(shapes))) or "none"
         raise GenotypeError(
             f"a consensus needs alphas of one shape, but found {found}. Name runs of one search space and one --nodes."
         )
-    return {kind: np.mean([run[kind] for run in tables], axis=0) for kind in CELL_KINDS}
+    return {kind: np.mean([run[kind] for run in tables], axis=0) for kind in tables[0]}
 
 
-def derive_each(tables: Sequence[Tables], settings: DerivationSettings) -> list[Genotype | None]:
+def derive_each(tables: Sequence[Tables], settings: DerivationSettings) -> list[AnyGenotype | None]:
     """Returns the genotype of each of several tables; None where a cell would be empty."""
     return [_derive_or_none(table, settings) for table in tables]
 
 
-def over_epochs(alphas: Mapping[str, np.ndarray], settings: DerivationSettings, last: int) -> list[Genotype | None]:
+def over_epochs(alphas: Mapping[str, np.ndarray], settings: DerivationSettings, last: int) -> list[AnyGenotype | None]:
     """Returns the genotypes that a search stood at after each of its last epochs.
 
     Args:
-        alphas: Raw, by kind of cell, (epochs, edges, operations).
+        alphas: Raw, by kind, (epochs, rows, operations).
         settings: What decides the derivation.
         last: How many epochs; fewer if there are fewer.
     """
@@ -141,25 +156,25 @@ def over_epochs(alphas: Mapping[str, np.ndarray], settings: DerivationSettings, 
     return derive_each(tables, settings)
 
 
-def edge_shares(chosen: Genotype, others: Sequence[Genotype | None], nodes: int) -> list[EdgeShare]:
-    """Returns, for every edge of both cells, how many genotypes have there what the chosen one has.
+def row_shares(chosen: AnyGenotype, others: Sequence[AnyGenotype | None], space: SearchSpace) -> list[RowShare]:
+    """Returns, for every row of all tables of alphas, how many genotypes have there what the chosen one has.
 
     Args:
         chosen: The genotype.
         others: Those compared with it, at least one; None agrees with nothing.
-        nodes: Intermediate nodes of the searched cells.
+        space: Of the search.
     """
     rows = []
-    for kind in CELL_KINDS:
-        for to, source in edge_endpoints(nodes):
-            wanted = _on_edge(chosen, kind, to, source)
-            hits = [other is not None and set(_on_edge(other, kind, to, source)) == set(wanted) for other in others]
-            rows.append(EdgeShare(kind, to, source, wanted, float(np.mean(hits))))
+    for kind in space.kinds:
+        for place in space.row_names(kind):
+            wanted = _at_place(chosen, kind, place)
+            hits = [other is not None and set(_at_place(other, kind, place)) == set(wanted) for other in others]
+            rows.append(RowShare(kind, place, wanted, float(np.mean(hits))))
     return rows
 
 
-def agreement(genotypes: Sequence[Genotype | None]) -> dict[str, float]:
-    """Returns how alike genotypes are, from 0 to 1: by kind of cell, and ``both``.
+def agreement(genotypes: Sequence[AnyGenotype | None]) -> dict[str, float]:
+    """Returns how alike genotypes are, from 0 to 1: by kind, and ``both`` for all kinds together.
 
     For two cells it is the Jaccard index of their items (operation, to, from): those in both over those in either. The
     result is the mean over all pairs; a genotype that could not be derived agrees with none.
@@ -170,50 +185,43 @@ def agreement(genotypes: Sequence[Genotype | None]) -> dict[str, float]:
     if len(genotypes) < 2:
         raise ConfigurationError(f"agreement is between at least two runs, but there are {len(genotypes)}. Name more.")
     pairs = list(itertools.combinations(genotypes, 2))
-    found = {kind: float(np.mean([_jaccard(one, other, (kind,)) for one, other in pairs])) for kind in CELL_KINDS}
-    return found | {"both": float(np.mean([_jaccard(one, other, CELL_KINDS) for one, other in pairs]))}
+    kinds = next((genotype.kinds for genotype in genotypes if genotype is not None), ())
+    found = {kind: float(np.mean([_jaccard(one, other, (kind,)) for one, other in pairs])) for kind in kinds}
+    return found | {"both": float(np.mean([_jaccard(one, other, kinds) for one, other in pairs]))}
 
 
 def format_agreement(found: Mapping[str, float], runs: int) -> str:
     """Returns one line that says how alike runs are."""
-    return (
-        f"agreement of {runs} runs: {found['both']:.3f} (normal {found['normal']:.3f}, reduce {found['reduce']:.3f}); "
-        "1: the same cells, 0: nothing in common"
-    )
+    kinds = ", ".join(f"{kind} {share:.3f}" for kind, share in found.items() if kind != "both")
+    return f"agreement of {runs} runs: {found['both']:.3f} ({kinds}); 1: the same genotypes, 0: nothing in common"
 
 
-def format_edges(rows: Sequence[EdgeShare], compared: str) -> str:
-    """Returns the edges as an aligned table.
+def format_rows(rows: Sequence[RowShare], compared: str, row_noun: str) -> str:
+    """Returns the rows as an aligned table.
 
     Args:
-        rows: The edges.
+        rows: The rows.
         compared: What was compared, as in ``"10 epochs"``.
+        row_noun: What a row is, as in ``"edge"``.
     """
-    table = [("cell", "to", "from", "choice", f"share of {compared}")]
-    table += [
-        (row.cell, str(row.to), str(row.source), "+".join(row.operations) or "-", f"{row.share:.2f}") for row in rows
-    ]
+    table = [("cell", row_noun, "choice", f"share of {compared}")]
+    table += [(row.cell, row.place, "+".join(row.operations) or "-", f"{row.share:.2f}") for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
 
 
-def nodes_in(tables: Tables) -> int:
-    """Returns the intermediate nodes of the cells that mixing weights are of."""
-    return nodes_of(len(tables[CELL_KINDS[0]]))
-
-
-def _derive_or_none(table: Tables, settings: DerivationSettings) -> Genotype | None:
+def _derive_or_none(table: Tables, settings: DerivationSettings) -> AnyGenotype | None:
     try:
         return settings.derive(table)
     except GenotypeError:
         return None
 
 
-def _on_edge(genotype: Genotype, kind: str, to: int, source: int) -> tuple[str, ...]:
-    return tuple(item.op for item in genotype.items(kind) if (item.to, item.source) == (to, source))
+def _at_place(genotype: AnyGenotype, kind: str, place: str) -> tuple[str, ...]:
+    return tuple(item.op for item in genotype.items(kind) if item.place == place)
 
 
-def _jaccard(one: Genotype | None, other: Genotype | None, kinds: Sequence[str]) -> float:
+def _jaccard(one: AnyGenotype | None, other: AnyGenotype | None, kinds: Sequence[str]) -> float:
     if one is None or other is None:
         return 0.0
     of_one, of_other = ({(kind, item) for kind in kinds for item in genotype.items(kind)} for genotype in (one, other))

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
 from fairdarts_tf.errors import ConfigurationError, unknown_name
-from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS, learnable_operations
+from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.perturbation_schedules import DROPOUT_SCHEDULES, NOISES, dropout_rate, noise_factor
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
-from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, values_of
+from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, set_tuples, values_of
+from fairdarts_tf.spaces import space_of
+from fairdarts_tf.spaces.mobile import MobileSpace
 
 ZERO_ONE_NAMES = ("l2", "l1", "none")
 STOP_CRITERIA = ("skips", "ranking", "eigenvalue")
@@ -31,19 +33,35 @@ class SearchSettings:
         image_size: Side that images are resized to, in pixels; 0 keeps their own.
         train_portion: The share of the training images that train the weights; the others train the alphas.
         cutout: Side of the square that is blanked in each training image, in pixels; 0 for none.
-        space: Name of the search space.
+        space: ``darts`` (S1, stacked cells) or ``mobile`` (S2, a chain of inverted bottlenecks).
         relaxation: ``sigmoid`` (FairDARTS) or ``softmax`` (DARTS).
-        operations: Names of the candidate operations.
-        nodes: Intermediate nodes of a cell.
-        init_channels: Channels of a node in the first cells.
-        layers: Number of cells.
-        stem_multiplier: The stem has this many times `init_channels` channels.
+        operations: Names of the candidate operations of S1.
+        nodes: Intermediate nodes of a cell of S1.
+        init_channels: Channels of a node in the first cells of S1.
+        layers: Number of cells of S1.
+        stem_multiplier: The stem of S1 has this many times `init_channels` channels.
+        mobile_widths: Channels of each stage of S2.
+        mobile_depths: Choice layers of each stage of S2, the most that it can have.
+        mobile_strides: Stride of the first layer of each stage of S2.
+        mobile_kernels: Sides of the depthwise kernels that a layer of S2 chooses from.
+        mobile_expansions: Expansions that a layer of S2 chooses from.
+        mobile_skip: Whether a layer of S2 that keeps the shape of its input may be skipped.
+        mobile_stem_width: Channels of the first convolution of S2.
+        mobile_stem_stride: Stride of the first convolution of S2; 1 for images of 32 pixels.
+        mobile_first_width: Channels of the fixed block of S2.
+        mobile_head_width: Channels of the last convolution of S2.
         zero_one: ``l2``, ``l1`` or ``none``.
         zero_one_weight: Weight of the zero-one loss beside the cross-entropy.
         node_penalty: Weight of a penalty on nodes none of whose operations reaches `threshold`; 0 leaves it out.
         epochs: Number of epochs.
         steps_per_epoch: Steps of an epoch; 0: as many as the training half has full batches.
         batch_size: Images of a step, in each half, over all replicas.
+        accumulate: Parts that the batch of a step is divided into, one after the other, to take less memory; BatchNorm
+            normalises each part by its own statistics.
+        rematerialize: Whether a layer of S2 is computed again for its gradient instead of being kept: less memory, more
+            time, the same result.
+        sampled_paths: How many operations of a layer of S2 are computed in a step, sampled by their mixing weights; 0:
+            all. This is the algorithm of ProxylessNAS, not that of FairDARTS.
         warmup_epochs: Epochs at the start that update the weights alone.
         single_level: Whether alphas and weights are updated together on all training images.
         unrolled: Whether the gradient of the alphas is taken at the weights after one more step (DARTS' second order),
@@ -77,8 +95,10 @@ class SearchSettings:
             each epoch, in float32 only.
         eigenvalue_images: Images of the batch that it is measured on, at most.
         threshold: The least mixing weight that a derived genotype keeps.
-        method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``.
-        max_skips: The most skip connections that the normal cell of a genotype may have; -1 for no limit.
+        method: How a genotype is derived: ``darts``, ``threshold_sparse`` or ``threshold_edge``. S2 keeps the largest
+            operation of a layer by either of the first two.
+        max_skips: The most skip connections that the normal cell of a genotype may have, or the layers of S2; -1 for no
+            limit.
         average_last: Epochs whose mixing weights are averaged before a genotype is derived.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``; in each, alphas, running statistics and losses
             are float32.
@@ -111,6 +131,16 @@ class SearchSettings:
     init_channels: int = 16
     layers: int = 8
     stem_multiplier: int = 3
+    mobile_widths: tuple[int, ...] = MobileSpace.mobile_widths
+    mobile_depths: tuple[int, ...] = MobileSpace.mobile_depths
+    mobile_strides: tuple[int, ...] = MobileSpace.mobile_strides
+    mobile_kernels: tuple[int, ...] = MobileSpace.mobile_kernels
+    mobile_expansions: tuple[int, ...] = MobileSpace.mobile_expansions
+    mobile_skip: bool = True
+    mobile_stem_width: int = MobileSpace.mobile_stem_width
+    mobile_stem_stride: int = MobileSpace.mobile_stem_stride
+    mobile_first_width: int = MobileSpace.mobile_first_width
+    mobile_head_width: int = MobileSpace.mobile_head_width
 
     zero_one: str = "l2"
     zero_one_weight: float = 10.0
@@ -119,6 +149,9 @@ class SearchSettings:
     epochs: int = 50
     steps_per_epoch: int = 0
     batch_size: int = 128
+    accumulate: int = 1
+    rematerialize: bool = False
+    sampled_paths: int = 0
     warmup_epochs: int = 0
     single_level: bool = False
     unrolled: bool = False
@@ -162,8 +195,7 @@ class SearchSettings:
     on_nan: str = "stop"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "operations", tuple(self.operations))
-        object.__setattr__(self, "early_stopping", tuple(self.early_stopping))
+        set_tuples(self)
         check_settings(self, _CHOICES, _RANGES)
         if self.learning_rate_min > self.learning_rate:
             raise ConfigurationError(
@@ -179,6 +211,8 @@ class SearchSettings:
         if self.unrolled and self.single_level:
             raise ConfigurationError("--unrolled and --single_level are two ways to update the alphas. Leave one out.")
         self._check_early_stopping()
+        if self.unrolled and self.accumulate > 1:
+            raise ConfigurationError("--unrolled looks one step of the whole batch ahead. Leave --accumulate out.")
         for name, asked in (("unrolled", self.unrolled), ("log_eigenvalue", self.measures_eigenvalue)):
             if asked and self.precision != "float32":
                 raise ConfigurationError(
@@ -194,11 +228,6 @@ class SearchSettings:
             raise ConfigurationError(
                 f"--max_skips={self.max_skips} keeps the derived cell below --stop_skips={self.stop_skips}, so that "
                 "--early_stopping=skips never ends the search. Leave one of them out."
-            )
-        if "ranking" in self.early_stopping and len(learnable_operations(self.operations)) < 2:
-            raise ConfigurationError(
-                "--early_stopping=ranking looks at the order of the operations with weights, and there are fewer than "
-                "two. Add convolutions to --operations, or leave it out."
             )
 
     @property
@@ -223,8 +252,8 @@ class SearchSettings:
     def derivation(self) -> DerivationSettings:
         """What decides how the alphas become a genotype."""
         return DerivationSettings(
+            space_of(self),
             self.relaxation,
-            self.operations,
             self.method,
             self.threshold,
             max_skips=None if self.max_skips < 0 else self.max_skips,
@@ -282,6 +311,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000),
     "steps_per_epoch": (0, 10_000_000),
     "batch_size": (1, 1_000_000),
+    "accumulate": (1, 1_000_000),
+    "sampled_paths": (0, 1000),
     "warmup_epochs": (0, 100_000),
     "learning_rate": (0, 1e3),
     "learning_rate_min": (0, 1e3),

@@ -34,6 +34,17 @@ def check_settings(
             raise ConfigurationError(f"--{name} is {value}, but must be from {least:g} to {most:g}.")
 
 
+def set_tuples(settings: object) -> None:
+    """Makes tuples of the sequences in a dataclass' fields of that type, with whole numbers where the default has them.
+
+    Raises:
+        ConfigurationError: When something in one is no whole number.
+    """
+    for field in dataclasses.fields(settings):
+        if isinstance(field.default, tuple):
+            object.__setattr__(settings, field.name, _as_tuple(field, getattr(settings, field.name)))
+
+
 def as_flags(settings: object) -> dict[str, str]:
     """Returns every field of a dataclass of settings as text, by its flag's name, as a flagfile holds it."""
     return {field.name: _as_text(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
@@ -55,10 +66,23 @@ def values_of(settings: type, recorded: Mapping[str, str]) -> dict[str, object]:
     return {field.name: _from_text(field, recorded[field.name]) for field in fields}
 
 
+def _as_tuple(field: dataclasses.Field, values: Sequence[object]) -> tuple:
+    if not all(type(default) is int for default in field.default or ("",)):
+        return tuple(values)
+    try:
+        return tuple(value if type(value) is int else int(str(value)) for value in values)
+    except ValueError:
+        raise ConfigurationError(
+            f"--{field.name} is {','.join(map(str, values))!r:.200}, but must be whole numbers, comma-separated."
+        ) from None
+
+
 def _from_text(field: dataclasses.Field, text: str) -> object:
     kind = type(field.default)
     try:
-        return _PARSERS[kind](text)
+        return _as_tuple(field, _PARSERS[kind](text)) if kind is tuple else _PARSERS[kind](text)
+    except ConfigurationError:
+        raise
     except (KeyError, ValueError):
         expected = {bool: "true or false", int: "a whole number"}.get(kind, "a number")
         raise ConfigurationError(f"--{field.name} is {text!r}, but must be {expected}.") from None
@@ -78,5 +102,5 @@ def _as_text(value: object) -> str:
         case bool():
             return str(value).lower()
         case tuple():
-            return ",".join(value)
+            return ",".join(map(str, value))
     return str(value)

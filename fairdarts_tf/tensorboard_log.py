@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.event_files import readable_errors, write_row
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import History, Row
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
@@ -85,17 +85,17 @@ class TensorBoardLog:
         self._writer.flush()
 
     def _write_cells(
-        self, settings: SearchSettings, mixing_weights: Mapping[str, np.ndarray], genotype: Genotype | None
+        self, settings: SearchSettings, mixing_weights: Mapping[str, np.ndarray], genotype: AnyGenotype | None
     ) -> None:
-        from fairdarts_tf.report import cell_layout, cells
+        from fairdarts_tf.report import cells, drawing
         from fairdarts_tf.report.graphviz_layout import LayoutError
 
         if genotype is None or self._warned:
             return
-        rows = settings.derivation.confidence(mixing_weights)
-        shown = cell_layout.with_all_nodes(genotype, settings.nodes)
+        decisive = settings.derivation
+        notes = drawing.notes_of(decisive.confidence(mixing_weights))
         try:
-            _write_picture("cells", cells.draw_genotype(shown, cell_layout.notes_of(rows)))
+            _write_picture("cells", cells.draw_genotype(genotype, notes, decisive.space))
         except LayoutError as error:
             # A search is worth more than its pictures.
             print(f"warning: {error}", file=sys.stderr)
@@ -123,7 +123,7 @@ class _Pace:
 def _write_pictures(settings: SearchSettings, history: History) -> None:
     from fairdarts_tf.report import curves, heat_map
 
-    _write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.operations))
+    _write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.derivation))
     columns = curves.columns_of(history.rows)
     _write_picture("curves", curves.draw_curves(columns, history.arrays(), settings.derivation))
 

@@ -47,7 +47,7 @@ def make_run(workdir: Path, recorded: int | None = None, seed: int = 0, **settin
             "seconds": 2.0,
             "images_per_second": 700.0 + epoch,
         }
-        history.append(row | count_operations(weights, chosen.operations, chosen.threshold, genotype), alphas)
+        history.append(row | count_operations(weights, {}, chosen.threshold, genotype), alphas)
     if history.rows:
         run.write_epoch(history, genotype)
     return workdir

@@ -13,8 +13,8 @@ from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.relaxations import relaxation
 from fairdarts_tf.report.animation import frames_of, pixels, save_gif
-from fairdarts_tf.report.cell_layout import COLOURS
 from fairdarts_tf.report.cells import draw_genotype
+from fairdarts_tf.report.drawing import COLOURS
 from fairdarts_tf.report.run_data import read_run
 
 EPOCHS = 5

@@ -13,9 +13,11 @@ import pytest
 
 from fairdarts_tf.derivation import derive
 from fairdarts_tf.genotypes import ALL_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype, published
-from fairdarts_tf.report.cell_layout import COLOURS, lay_out
+from fairdarts_tf.report.cell_layout import lay_out
 from fairdarts_tf.report.cells import draw_genotype, png_bytes, save_png
+from fairdarts_tf.report.drawing import COLOURS, Drawing
 from fairdarts_tf.report.graphviz_layout import Connection, Place, arrange
+from fairdarts_tf.spaces.mobile import MobileSpace
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -41,7 +43,7 @@ def lines_of(figure) -> list:
 
 
 def test_every_operation_has_a_colour():
-    assert set(COLOURS) == set(ALL_OPERATIONS) - {"none"}
+    assert set(COLOURS) == {*ALL_OPERATIONS, *MobileSpace().operations} - {"none"}
 
 
 @pytest.mark.parametrize("genotype", GENOTYPES)
@@ -130,8 +132,9 @@ def test_layout_leads_from_left_to_right_and_keeps_the_spacing():
 def test_inputs_stand_first_in_their_order_and_the_output_last():
     for genotype in GENOTYPES:
         for items, concat in [(genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat)]:
-            older, newer, *_, output = lay_out(items, concat, (1.12, 0.4)).nodes
-            others = [shape for shape in lay_out(items, concat, (1.12, 0.4)).shapes if shape not in (older, newer)]
+            cell = lay_out("normal", "", items, concat, (1.12, 0.4))
+            older, newer, *_, output = cell.nodes
+            others = [shape for shape in cell.shapes if shape not in (older, newer)]
             assert older.x == newer.x < min(shape.x for shape in others) and older.y < newer.y
             assert output.x == max(shape.x for shape in others)
 
@@ -141,7 +144,7 @@ def test_inputs_stand_first_in_their_order_and_the_output_last():
     [
         [("skip_connect", 65, 0)],
         [("sep_conv_3x3", to, source) for to in range(2, 12) for source in range(to)][:64],
-        [(operation, 2, 1) for operation in COLOURS],
+        [(operation, 2, 1) for operation in ALL_OPERATIONS if operation != "none"],
         [("skip_connect", 2, 0), ("sep_conv_3x3", 4, 3), ("max_pool_3x3", 5, 4), ("dil_conv_3x3", 65, 2)],
     ],
     ids=["far", "many", "parallel", "unreachable"],
@@ -162,5 +165,5 @@ def test_a_genotype_that_stays_is_laid_out_once(monkeypatch):
     monkeypatch.setattr(cell_layout, "arrange", lambda *arguments: calls.append(0) or arrange(*arguments))
     lay_out.cache_clear()
     for _ in range(3):
-        cell_layout.Drawing.of(published("SNAS"), {})
+        Drawing.of(published("SNAS"), {})
     assert len(calls) == 2

@@ -13,7 +13,7 @@ import pytest
 
 from fairdarts_tf.derivation import confidence, derive
 from fairdarts_tf.genotypes import CELL_KINDS, FAIRDARTS_OPERATIONS, Genotype, GenotypeItem, published
-from fairdarts_tf.report import cell_layout, cells, cells_svg
+from fairdarts_tf.report import cell_layout, cells, cells_svg, drawing
 
 PROJECT = Path(__file__).resolve().parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +28,7 @@ def dense() -> Genotype:
 GENOTYPES = [published("FairDARTS_a"), published("FairDARTS_c"), published("DARTS_V2"), dense()]
 
 
-def drawn(genotype: Genotype, notes: cell_layout.Notes | None = None) -> ElementTree.Element:
+def drawn(genotype: Genotype, notes: drawing.Notes | None = None) -> ElementTree.Element:
     return ElementTree.fromstring(cells_svg.svg(genotype, notes))
 
 
@@ -91,7 +91,7 @@ def test_both_drawings_have_one_layout():
     genotype = published("PDARTS")
     _, _, width, height = map(float, cells_svg.svg(genotype).split('viewBox="')[1].split('"')[0].split())
     assert cells.draw_genotype(genotype).get_size_inches() * 100 == pytest.approx([width, height], abs=0.1)
-    assert cell_layout.natural_size(genotype) == pytest.approx((width / 100, height / 100), abs=0.001)
+    assert drawing.natural_size(genotype) == pytest.approx((width / 100, height / 100), abs=0.001)
 
 
 def test_what_does_not_exist_is_dashed_and_not_filled():
@@ -143,23 +143,23 @@ def test_long_notes_widen_the_boxes():
 
 def test_colours_stand_out_on_white_and_on_dark():
     root = drawn(published("FairDARTS_c"))
-    used = {path.get("stroke") for path in root.iter(f"{SVG}path")} | set(cell_layout.LINE_COLOURS.values())
-    used |= {text.get("fill") for text in root.iter(f"{SVG}text")} - {"white", "currentColor", cell_layout.INK}
+    used = {path.get("stroke") for path in root.iter(f"{SVG}path")} | set(drawing.LINE_COLOURS.values())
+    used |= {text.get("fill") for text in root.iter(f"{SVG}text")} - {"white", "currentColor", drawing.INK}
     for colour in used - {None}:
         assert min(contrast(colour, background) for background in BACKGROUNDS) >= 3, colour
-    for colour in cell_layout.COLOURS.values():
+    for colour in drawing.COLOURS.values():
         assert contrast("#FFFFFF", colour) >= 3, colour
 
 
 def test_operations_without_a_colour_are_drawn(monkeypatch):
     genotype = published("SNAS")
-    monkeypatch.setattr(cell_layout, "COLOURS", {})
-    monkeypatch.setattr(cell_layout, "LINE_COLOURS", {})
+    monkeypatch.setattr(drawing, "COLOURS", {})
+    monkeypatch.setattr(drawing, "LINE_COLOURS", {})
     cell_layout.lay_out.cache_clear()
     fills = {group.find(f"{SVG}rect").get("fill") for group in operations_of(drawn(genotype))}
     cell_layout.lay_out.cache_clear()
-    assert fills == {cell_layout.OTHER_COLOUR}
-    assert min(contrast(cell_layout.OTHER_COLOUR, background) for background in BACKGROUNDS) >= 3
+    assert fills == {drawing.OTHER_COLOUR}
+    assert min(contrast(drawing.OTHER_COLOUR, background) for background in BACKGROUNDS) >= 3
 
 
 def contrast(one: str, other: str) -> float:
@@ -178,7 +178,7 @@ def test_notes_tell_value_and_smallest_margin():
     values = np.full((5, 2), 0.1)
     values[0, 0], values[1, 1] = 0.93, 0.85004
     rows = confidence({"normal": values, "reduce": values}, ("skip_connect", "sep_conv_3x3"))
-    assert cell_layout.notes_of(rows) == {
+    assert drawing.notes_of(rows) == {
         (kind, item): note
         for kind in CELL_KINDS
         for item, note in {
@@ -188,7 +188,7 @@ def test_notes_tell_value_and_smallest_margin():
     }
     lone = np.full((2, 1), 0.9)
     rows = confidence({"normal": lone, "reduce": lone}, ("skip_connect",), "darts")
-    assert set(cell_layout.notes_of(rows).values()) == {"0.90"}
+    assert set(drawing.notes_of(rows).values()) == {"0.90"}
 
 
 def test_svg_needs_no_matplotlib():

@@ -17,6 +17,7 @@ from fairdarts_tf.history import History
 from fairdarts_tf.report.page import write_report
 from fairdarts_tf.search_run import run_search
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.spaces import space_of
 
 LEARNABLE = ("skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 
@@ -38,7 +39,7 @@ def test_settings_name_the_criteria():
     with pytest.raises(ConfigurationError, match="Did you mean 'skips'"):
         SearchSettings(early_stopping=("skip",))
     with pytest.raises(ConfigurationError, match="fewer than two"):
-        SearchSettings(early_stopping=("ranking",), operations=("skip_connect", "sep_conv_3x3"))
+        space_of(SearchSettings(early_stopping=("ranking",), operations=("skip_connect", "sep_conv_3x3")))
     with pytest.raises(ConfigurationError, match="never ends the search"):
         SearchSettings(early_stopping=("skips",), max_skips=1)
     with pytest.raises(ConfigurationError, match="--precision=float32"):

@@ -8,10 +8,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from fairdarts_tf.alphas import edge_names
+from fairdarts_tf.alphas import edge_names, nodes_of
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.report.heat_map import draw_heat_maps, draw_relaxations, png_bytes
+from fairdarts_tf.sensitivity import DerivationSettings
+from fairdarts_tf.spaces.darts import DartsSpace
 
 EDGES_OF_FOUR_NODES = ["0>2", "1>2", "0>3", "1>3", "2>3", "0>4", "1>4", "2>4", "3>4"]
 
@@ -19,6 +21,12 @@ EDGES_OF_FOUR_NODES = ["0>2", "1>2", "0>3", "1>3", "2>3", "0>4", "1>4", "2>4", "
 def values_of(edges: int, operations: int = 7) -> dict[str, np.ndarray]:
     numbers = np.random.default_rng(0)
     return {kind: numbers.random((edges, operations)) for kind in ("normal", "reduce")}
+
+
+def space_of(values: dict[str, np.ndarray]) -> DartsSpace:
+    """Returns the space of tables."""
+    rows, columns = values["normal"].shape
+    return DartsSpace(FAIRDARTS_OPERATIONS[:columns], nodes=nodes_of(rows))
 
 
 def test_names_of_edges():
@@ -30,7 +38,7 @@ def test_names_of_edges():
 @pytest.mark.parametrize("stacked", [False, True])
 def test_tables_names_and_values(stacked):
     values = values_of(9)
-    panels = draw_heat_maps(values, FAIRDARTS_OPERATIONS, stacked).axes
+    panels = draw_heat_maps(values, space_of(values), stacked).axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Normal cell", "Reduction cell"]
     for panel, table in zip(panels, values.values(), strict=True):
         assert np.array_equal(panel.images[0].get_array(), table)
@@ -42,7 +50,7 @@ def test_tables_names_and_values(stacked):
 
 def test_softmax_stands_beside_sigmoid_of_the_same_alphas():
     alphas = {kind: table - 0.5 for kind, table in values_of(9).items()}
-    figure = draw_relaxations(alphas, FAIRDARTS_OPERATIONS)
+    figure = draw_relaxations(alphas, DerivationSettings(space_of(alphas), "sigmoid", "darts", 0.85))
     shown = {panel.get_title(loc="left"): panel.images[0].get_array() for panel in figure.axes}
     for kind, name in (("normal", "Normal cell"), ("reduce", "Reduction cell")):
         powers = np.exp(alphas[kind])
@@ -55,14 +63,15 @@ def test_softmax_stands_beside_sigmoid_of_the_same_alphas():
 def test_scale_is_fixed():
     for level in (0.0, 0.3, 1.0):
         table = np.full((2, 2), level)
-        for panel in draw_heat_maps({"normal": table, "reduce": table}, FAIRDARTS_OPERATIONS[:2]).axes:
+        values = {"normal": table, "reduce": table}
+        for panel in draw_heat_maps(values, space_of(values)).axes:
             assert panel.images[0].get_clim() == (0, 1)
 
 
 @pytest.mark.parametrize("edges", [2, 14, 54, 2144])
 @pytest.mark.parametrize("stacked", [False, True])
 def test_everything_stays_inside_and_apart(edges, stacked):
-    figure = draw_heat_maps(values_of(edges), FAIRDARTS_OPERATIONS, stacked)
+    figure = draw_heat_maps(values_of(edges), space_of(values_of(edges)), stacked)
     figure.canvas.draw()
     outer = figure.bbox
     panels = [panel.get_tightbbox() for panel in figure.axes]
@@ -77,7 +86,7 @@ def test_everything_stays_inside_and_apart(edges, stacked):
 
 
 def test_png():
-    image = matplotlib.image.imread(io.BytesIO(png_bytes(values_of(2), FAIRDARTS_OPERATIONS, dpi=50)))
-    width, height = draw_heat_maps(values_of(2), FAIRDARTS_OPERATIONS).get_size_inches()
+    image = matplotlib.image.imread(io.BytesIO(png_bytes(values_of(2), space_of(values_of(2)), dpi=50)))
+    width, height = draw_heat_maps(values_of(2), space_of(values_of(2))).get_size_inches()
     assert image.shape[:2] == pytest.approx((50 * height, 50 * width), abs=1)
     assert image.std() > 0.05

@@ -60,14 +60,14 @@ def test_reads_back_what_it_wrote_to_the_bit():
 
 
 def test_counts_at_the_threshold():
-    counts = count_operations(WEIGHTS, OPERATIONS, 0.85, GENOTYPE)
+    counts = count_operations(WEIGHTS, {}, 0.85, GENOTYPE)
     assert (counts["operations_on"], counts["operations_off"], counts["operations_undecided"]) == (3, 2, 3)
     assert (counts["normal_above_threshold"], counts["reduce_above_threshold"]) == (2, 1)
     assert (counts["normal_skips"], counts["reduce_skips"]) == (2, 1)
 
 
 def test_counts_add_up_where_on_and_off_overlap():
-    counts = count_operations(WEIGHTS, OPERATIONS, 0.2, None)
+    counts = count_operations(WEIGHTS, {}, 0.2, None)
     assert counts["operations_on"] + counts["operations_off"] + counts["operations_undecided"] == 8
     assert counts["operations_undecided"] == 0
     assert counts["normal_skips"] == counts["reduce_skips"] == 0

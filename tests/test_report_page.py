@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from fairdarts_tf.genotypes import DARTS_OPERATIONS, Genotype, published_names
 from fairdarts_tf.report import figures, page
 from fairdarts_tf.report.evolution import evolution_of
 from fairdarts_tf.report.run_data import read_run
+from fairdarts_tf.spaces.darts import DartsSpace
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -53,7 +55,7 @@ def test_replay_holds_the_mixing_weights_and_the_choices_of_each_epoch(workdir: 
     replay = json.loads(rendered(workdir).data)["replay"]
     shown = np.array(replay["tables"]["heat_softmax_reduce"])
     assert np.abs(shown - run.mixing_weights("softmax")["reduce"]).max() < 1e-4
-    edges = figures.edge_names(14)
+    edges = figures.row_names(run.derivation.space, "normal")
     genotype = Genotype.load(workdir)
     chosen = {
         (edges[row], run.derivation.operations[column]) for row, column in replay["chosen"]["heat_sigmoid_normal"][-1]
@@ -71,7 +73,7 @@ def test_replay_holds_value_and_margin_of_every_operation_of_each_epoch(workdir:
             continue
         items = [(kind, item) for kind in ("normal", "reduce") for item in epoch.genotype.items(kind)]
         for (kind, item), note in zip(items, replay["notes"][index], strict=True):
-            row = figures.edge_names(14).index(f"{item.source} → {item.to}")
+            row = figures.row_names(run.derivation.space, kind).index(f"{item.source} → {item.to}")
             column = run.derivation.operations.index(item.op)
             value = run.mixing_weights()[kind][index, row, column]
             assert re.fullmatch(rf"{value:.2f} \(\+[\d.e-]+\)", note)
@@ -96,7 +98,8 @@ def test_equal_genotypes_are_drawn_once(workdir: Path):
 
 def test_trajectories_have_one_gap_after_each_edge():
     weights = np.random.default_rng(0).random((3, 5, 2))
-    trace = figures.trajectories([1, 2, 3], weights, ["skip_connect", "sep_conv_3x3"], 0.85)["data"][1]
+    space = DartsSpace(("skip_connect", "sep_conv_3x3"), nodes=2)
+    trace = figures.trajectories([1, 2, 3], weights, space, "normal", 0.85)["data"][1]
     assert np.array_equal(np.array(trace["y"], float)[[0, 1, 2]], weights[:, 0, 1].round(4))
     assert trace["y"][3::4] == [None] * 5
     assert trace["text"][4] == "1 → 2"
@@ -135,7 +138,8 @@ def test_json_cannot_end_its_element():
 
 
 def test_plotly_shows_names_letter_by_letter():
-    figure = figures.trajectories([1], np.zeros((1, 2, 1)), ["<b>%{x}</b>"], None)
+    space = dataclasses.replace(DartsSpace.unknown({"normal": (2, 1)}), operations=("<b>%{x}</b>",))
+    figure = figures.trajectories([1], np.zeros((1, 2, 1)), space, "normal", None)
     assert figure["data"][0]["name"] == "&lt;b&gt;% {x}&lt;/b&gt;"
     curves = figures.curves({"%{x}": ([1], [1])}, "accuracy")
     assert curves["data"][0]["name"] == "% {x}"

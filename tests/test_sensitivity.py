@@ -17,14 +17,16 @@ from fairdarts_tf.sensitivity import (
     agreement,
     consensus,
     derive_each,
-    edge_shares,
-    format_edges,
+    format_rows,
     load_weights,
     over_epochs,
+    row_shares,
 )
+from fairdarts_tf.spaces.darts import DartsSpace
 
 OPERATIONS = ("skip_connect", "sep_conv_3x3")
-SETTINGS = DerivationSettings("sigmoid", OPERATIONS, "threshold_sparse", 0.5)
+SPACE = DartsSpace(OPERATIONS, nodes=2)
+SETTINGS = DerivationSettings(SPACE, "sigmoid", "threshold_sparse", 0.5)
 RANDOM = np.random.default_rng(0)
 HISTORY = {kind: RANDOM.normal(size=(4, 5, 2)).astype(np.float32) for kind in ("normal", "reduce")}
 
@@ -34,7 +36,7 @@ def sigmoid(alphas: np.ndarray) -> np.ndarray:
 
 
 def averaging(last: int) -> DerivationSettings:
-    return DerivationSettings("sigmoid", OPERATIONS, "threshold_sparse", 0.5, average_last=last)
+    return DerivationSettings(SPACE, "sigmoid", "threshold_sparse", 0.5, average_last=last)
 
 
 @pytest.fixture
@@ -94,14 +96,14 @@ def test_agreement_is_1_for_equal_genotypes_alone_and_knows_no_order(seeds):
 def test_shares_of_edges_by_hand():
     one = cells(("skip_connect", 2, 0), ("sep_conv_3x3", 2, 1))
     other = cells(("skip_connect", 2, 0))
-    rows = edge_shares(one, [one, other, other, None], nodes=1)
-    assert [(row.cell, row.to, row.source, row.operations, row.share) for row in rows] == [
-        ("normal", 2, 0, ("skip_connect",), 0.75),
-        ("normal", 2, 1, ("sep_conv_3x3",), 0.25),
-        ("reduce", 2, 0, ("sep_conv_3x3",), 0.75),
-        ("reduce", 2, 1, (), 0.75),
+    rows = row_shares(one, [one, other, other, None], DartsSpace(OPERATIONS, nodes=1))
+    assert [(row.cell, row.place, row.operations, row.share) for row in rows] == [
+        ("normal", "0>2", ("skip_connect",), 0.75),
+        ("normal", "1>2", ("sep_conv_3x3",), 0.25),
+        ("reduce", "0>2", ("sep_conv_3x3",), 0.75),
+        ("reduce", "1>2", (), 0.75),
     ]
-    assert len(format_edges(rows, "4 epochs").splitlines()) == 5
+    assert len(format_rows(rows, "4 epochs", "edge").splitlines()) == 5
 
 
 def test_genotypes_over_epochs():
@@ -114,5 +116,5 @@ def test_genotypes_over_epochs():
         for end in (2, 3, 4)
     ]
     assert found == derive_each(means, settings)
-    strict = DerivationSettings("sigmoid", OPERATIONS, "threshold_sparse", 1.0)
+    strict = DerivationSettings(SPACE, "sigmoid", "threshold_sparse", 1.0)
     assert over_epochs(HISTORY, strict, last=2) == [None, None]

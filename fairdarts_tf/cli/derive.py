@@ -12,14 +12,15 @@ from fairdarts_tf.alphas import load_alphas, load_history
 from fairdarts_tf.cli.app import Command
 from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.relaxations import RELAXATIONS, relaxation
 from fairdarts_tf.runs import Run
+from fairdarts_tf.spaces import SPACES, SearchSpace, recorded_space
 
 COMMAND = Command("derive", "Derives a genotype from the alphas of a search, or of several, and prints it as JSON.")
 
 _FROM_RUN = "Not given: as the search's flags.txt says, else this default."
-_DECISIVE = ("operations", "method", "threshold", "relaxation", "max_skips", "average_last")
+_DECISIVE = ("space", "operations", "method", "threshold", "relaxation", "max_skips", "average_last")
 _EPOCHS_COMPARED = 10
 
 flags.DEFINE_string(
@@ -30,10 +31,18 @@ flags.DEFINE_string(
     module_name="input",
 )
 flags.DEFINE_string(
+    "space",
+    None,
+    f"{', '.join(SPACES)}. Not given: as the search's flags.txt says, else that of the alphas. What else decides a "
+    "space, as the widths of its layers, is the search's or a default.",
+    flag_values=COMMAND.flags,
+    module_name="input",
+)
+flags.DEFINE_string(
     "operations",
     None,
-    "The candidates, comma-separated, one for each column of the alphas. Not given: as the search's flags.txt says, "
-    "else FairDARTS' for 7 columns and DARTS' for 8.",
+    "The candidates of the space darts, comma-separated, one for each column of the alphas. Not given: as the search's "
+    "flags.txt says, else FairDARTS' for 7 columns and DARTS' for 8.",
     flag_values=COMMAND.flags,
     module_name="input",
 )
@@ -69,7 +78,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "max_skips",
     -1,
-    f"The most skip connections that the normal cell may have; -1 for no limit. {_FROM_RUN}",
+    f"The most skip connections that the normal cell, or the layers, may have; -1 for no limit. {_FROM_RUN}",
     lower_bound=-1,
     upper_bound=1000,
     flag_values=COMMAND.flags,
@@ -116,7 +125,7 @@ def main() -> None:
         # An .npz file names neither: read otherwise it gives another genotype, and no error.
         print(f"read as {settings.relaxation} of {', '.join(settings.operations)}", file=sys.stderr)
         print(derivation.format_report(settings.confidence(values)), file=sys.stderr)
-        _print_edges(genotype, paths, runs, settings)
+        _print_rows(genotype, paths, runs, settings)
     if len(runs) > 1:
         found = sensitivity.agreement(sensitivity.derive_each(runs, settings))
         print(sensitivity.format_agreement(found, len(runs)), file=sys.stderr)
@@ -145,8 +154,8 @@ def _last_epoch(path: Path) -> int | None:
     return stop.counts if stop else None
 
 
-def _print_edges(
-    genotype: Genotype, paths: list[Path], runs: list[sensitivity.Tables], settings: sensitivity.DerivationSettings
+def _print_rows(
+    genotype: AnyGenotype, paths: list[Path], runs: list[sensitivity.Tables], settings: sensitivity.DerivationSettings
 ) -> None:
     if len(paths) > 1:
         others, compared = sensitivity.derive_each(runs, settings), f"{len(runs)} searches"
@@ -157,21 +166,18 @@ def _print_edges(
         compared = f"the last {len(others)} epochs"
     else:
         return
-    print(
-        sensitivity.format_edges(sensitivity.edge_shares(genotype, others, sensitivity.nodes_in(runs[0])), compared),
-        file=sys.stderr,
-    )
+    rows = sensitivity.row_shares(genotype, others, settings.space)
+    print(sensitivity.format_rows(rows, compared, settings.space.row_noun), file=sys.stderr)
 
 
 def _settings(paths: list[Path]) -> sensitivity.DerivationSettings:
     """Returns what decides the derivation: a flag as given, else as the searches had it, else its default."""
     texts = _agreed([_texts(path) for path in paths])
-    columns = load_alphas(paths[0])["normal"].shape[1]
     relaxation(texts["relaxation"])
     max_skips = _whole_number("max_skips", texts)
     return sensitivity.DerivationSettings(
+        space=_space(paths, texts),
         relaxation=texts["relaxation"],
-        operations=_operations(texts["operations"], columns),
         method=texts["method"],
         threshold=_threshold(texts["threshold"]),
         max_skips=None if max_skips < 0 else max_skips,
@@ -179,8 +185,30 @@ def _settings(paths: list[Path]) -> sensitivity.DerivationSettings:
     )
 
 
+def _space(paths: list[Path], texts: dict[str, str]) -> SearchSpace:
+    """Returns the space of the alphas, by the flags and by what the searches recorded of it.
+
+    Raises:
+        ConfigurationError: When the searches differ in it.
+    """
+    given = {name: texts[name] for name in ("space", "operations") if texts[name]}
+    spaces = []
+    for path in paths:
+        shapes = {kind: table.shape for kind, table in load_alphas(path).items()}
+        spaces.append(recorded_space(_recorded(path) | given, shapes))
+    if any(space != spaces[0] for space in spaces):
+        raise ConfigurationError(
+            "the searches differ in the size of their cells or layers. Name searches of one search space."
+        )
+    return spaces[0]
+
+
+def _recorded(alphas: Path) -> dict[str, str]:
+    return Run(alphas if alphas.is_dir() else alphas.parent).settings() or {}
+
+
 def _texts(alphas: Path) -> dict[str, str]:
-    searched = Run(alphas if alphas.is_dir() else alphas.parent).settings() or {}
+    searched = _recorded(alphas)
     settings = {}
     for name in _DECISIVE:
         flag = COMMAND.flags[name]
@@ -214,17 +242,6 @@ def _threshold(text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigurationError(f"the threshold is {text!r}. Expected a number from 0 to 1.") from None
-
-
-def _operations(listed: str, columns: int) -> tuple[str, ...]:
-    if listed:
-        return tuple(name.strip() for name in listed.split(","))
-    for operations in (FAIRDARTS_OPERATIONS, DARTS_OPERATIONS):
-        if len(operations) == columns:
-            return operations
-    raise ConfigurationError(
-        f"which operations? The alphas have {columns} columns. Name one for each with --operations."
-    )
 
 
 if __name__ == "__main__":

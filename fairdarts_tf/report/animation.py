@@ -12,14 +12,16 @@ import numpy as np
 
 from fairdarts_tf import files
 from fairdarts_tf.errors import ConfigurationError, RunError
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype
-from fairdarts_tf.report import cell_layout, cells, heat_map
+from fairdarts_tf.genotype_files import AnyGenotype
+from fairdarts_tf.report import cells, drawing, heat_map
 from fairdarts_tf.report.evolution import Epoch, evolution_of
 from fairdarts_tf.report.run_data import RunData, refuse_overwriting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
+
+    from fairdarts_tf.spaces import SearchSpace
 
 DEFAULT_FPS = 4.0
 DEFAULT_WIDTH = 900
@@ -29,7 +31,7 @@ MOST_FPS = 50.0
 
 _LAST_FRAME_SECONDS = 3.0
 # White pages stay white, and boxes keep their colours; the other colours are blends at edges and in heat maps.
-_EXACT_COLOURS = ("#FFFFFF", *cell_layout.FILLS)
+_EXACT_COLOURS = ("#FFFFFF", *drawing.FILLS)
 _NEAR_WHITE = 246
 _BLENDS = 114
 _PALETTE_SAMPLES = 4
@@ -48,16 +50,16 @@ class Frame(NamedTuple):
 
     Args:
         epoch: Its number, from 1; 0 for the last one where its number is not known.
-        values: Mixing weights: ``normal`` and ``reduce``, of shape (edges, operations).
-        genotype: What is derived from them, with all nodes of the search space, or None.
+        values: Mixing weights by kind, of shape (rows, operations).
+        genotype: What is derived from them, or None.
         notes: Each operation's value and margin.
         reason: Why there is no genotype.
     """
 
     epoch: int
     values: dict[str, np.ndarray]
-    genotype: Genotype | None
-    notes: cell_layout.Notes
+    genotype: AnyGenotype | None
+    notes: drawing.Notes
     reason: str
 
 
@@ -88,10 +90,10 @@ def save_gif(run: RunData, path: str | os.PathLike[str], fps: float = DEFAULT_FP
     if not Path(path).parent.is_dir():
         raise ConfigurationError(f"{path} cannot be written: there is no directory {Path(path).parent}. Make it first.")
     epochs = max(run.state().planned or 0, frames[-1].epoch)
-    drawing = _Drawing.of(frames, run.derivation.operations, epochs, width)
-    palette = _palette([drawing.image(frame) for frame in _samples(frames)])
+    canvas = _Canvas.of(frames, run.derivation.space, epochs, width)
+    palette = _palette([canvas.image(frame) for frame in _samples(frames)])
     # With one palette for all, what stays the same is the same from frame to frame.
-    first, *others = (drawing.image(frame).quantize(palette=palette, dither=_NO_DITHER) for frame in frames)
+    first, *others = (canvas.image(frame).quantize(palette=palette, dither=_NO_DITHER) for frame in frames)
     durations = [round(1000 / fps)] * len(others) + [round(1000 * max(_LAST_FRAME_SECONDS, 1 / fps))]
     options = {"format": "GIF", "append_images": others, "save_all": True, "loop": 0, "optimize": False}
     files.write_atomically(path, lambda file: first.save(file, duration=durations, disposal=1, **options))
@@ -109,14 +111,13 @@ def frames_of(run: RunData) -> list[Frame]:
         raise RunError(f"{run.workdir} has nothing to animate. {' '.join(run.problems)}")
     weights = run.mixing_weights()
     return [
-        _frame(epoch, {kind: weights[kind][index] for kind in CELL_KINDS}, evolution.nodes)
+        _frame(epoch, {kind: table[index] for kind, table in weights.items()})
         for index, epoch in enumerate(evolution.epochs)
     ]
 
 
-def _frame(epoch: Epoch, values: dict[str, np.ndarray], nodes: int) -> Frame:
-    genotype = epoch.genotype and cell_layout.with_all_nodes(epoch.genotype, nodes)
-    return Frame(epoch.number, values, genotype, cell_layout.notes_of(epoch.confidence), epoch.reason)
+def _frame(epoch: Epoch, values: dict[str, np.ndarray]) -> Frame:
+    return Frame(epoch.number, values, epoch.genotype, drawing.notes_of(epoch.confidence), epoch.reason)
 
 
 def pixels(figure: Figure, dpi: float) -> np.ndarray:
@@ -132,10 +133,10 @@ def pixels(figure: Figure, dpi: float) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-class _Drawing(NamedTuple):
-    """A canvas of one size for all frames: cells on the left, heat maps on the right, at one scale."""
+class _Canvas(NamedTuple):
+    """A canvas of one size for all frames: the genotype on the left, heat maps on the right, at one scale."""
 
-    operations: Sequence[str]
+    space: SearchSpace
     epochs: int
     left_width: float
     dpi: float
@@ -143,14 +144,14 @@ class _Drawing(NamedTuple):
     height: int
 
     @classmethod
-    def of(cls, frames: Sequence[Frame], operations: Sequence[str], epochs: int, width: int) -> _Drawing:
-        sizes = [cell_layout.natural_size(frame.genotype, frame.notes) for frame in frames if frame.genotype]
+    def of(cls, frames: Sequence[Frame], space: SearchSpace, epochs: int, width: int) -> _Canvas:
+        sizes = [drawing.natural_size(frame.genotype, frame.notes, space) for frame in frames if frame.genotype]
         left_width, left_height = np.max([*sizes, _MESSAGE_SIZE], axis=0)
-        maps = heat_map.draw_heat_maps(frames[0].values, operations, stacked=True)
+        maps = heat_map.draw_heat_maps(frames[0].values, space, stacked=True)
         maps_width, maps_height = maps.get_size_inches()
         dpi = width / (left_width + maps_width)
         height = round(dpi * max(maps_height, _HEAD_HEIGHT + left_height))
-        return cls(operations, epochs, left_width, dpi, width, height)
+        return cls(space, epochs, left_width, dpi, width, height)
 
     def image(self, frame: Frame) -> Image:
         from PIL import Image
@@ -159,8 +160,8 @@ class _Drawing(NamedTuple):
         title = f"Epoch {frame.epoch} of {self.epochs}" if frame.epoch else "The last epoch"
         head = _text(title, (self.left_width, _HEAD_HEIGHT), _HEAD_TEXT_SIZE)
         canvas.paste(_image(head, self.dpi), (0, 0))
-        canvas.paste(_image(_left(frame), self.dpi), (0, round(self.dpi * _HEAD_HEIGHT)))
-        maps = _image(heat_map.draw_heat_maps(frame.values, self.operations, stacked=True), self.dpi)
+        canvas.paste(_image(_left(frame, self.space), self.dpi), (0, round(self.dpi * _HEAD_HEIGHT)))
+        maps = _image(heat_map.draw_heat_maps(frame.values, self.space, stacked=True), self.dpi)
         canvas.paste(maps, (self.width - maps.width, 0))
         return canvas
 
@@ -173,9 +174,9 @@ def _image(figure: Figure, dpi: float) -> Image:
     return large.resize((large.width // 2, large.height // 2), Image.Resampling.LANCZOS)
 
 
-def _left(frame: Frame) -> Figure:
+def _left(frame: Frame, space: SearchSpace) -> Figure:
     if frame.genotype is not None:
-        return cells.draw_genotype(frame.genotype, frame.notes)
+        return cells.draw_genotype(frame.genotype, frame.notes, space)
     message = textwrap.fill(f"No genotype at this epoch: {frame.reason}", _MESSAGE_CHARACTERS)
     return _text(message, _MESSAGE_SIZE, _MESSAGE_TEXT_SIZE)
 

@@ -1,4 +1,4 @@
-"""Drawing the cells of a genotype with Matplotlib."""
+"""Drawing a genotype with Matplotlib."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 from fairdarts_tf import files
-from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.report.cell_layout import (
+from fairdarts_tf.genotype_files import AnyGenotype
+from fairdarts_tf.report.drawing import (
     INK,
     LINE_WIDTH,
     MARGIN,
@@ -19,7 +19,6 @@ from fairdarts_tf.report.cell_layout import (
     OUTLINE_WIDTH,
     TITLE_HEIGHT,
     TITLE_SIZE,
-    TITLES,
     Drawing,
     Line,
     Notes,
@@ -30,12 +29,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fairdarts_tf.spaces import SearchSpace
+
 _DASHES = (3, 2)
 """In multiples of the line's width."""
 
 
-def draw_genotype(genotype: Genotype, notes: Notes | None = None) -> Figure:
-    """Draws the normal cell above the reduction cell.
+def draw_genotype(genotype: AnyGenotype, notes: Notes | None = None, space: SearchSpace | None = None) -> Figure:
+    """Draws a genotype: of S1 the normal cell above the reduction cell, of S2 stage below stage.
 
     Nodes carry the genotype's numbers. What does not exist (a node without inputs, an operation that reads one) is grey
     and dashed.
@@ -43,6 +44,7 @@ def draw_genotype(genotype: Genotype, notes: Notes | None = None) -> Figure:
     Args:
         genotype: What is drawn.
         notes: A second line for the boxes of these operations.
+        space: The search space, whose nodes are drawn that the genotype does not name. Defaults to None: not known.
 
     Returns:
         A Matplotlib figure that belongs to no window and no global state.
@@ -50,28 +52,28 @@ def draw_genotype(genotype: Genotype, notes: Notes | None = None) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawing = Drawing.of(genotype, notes or {})
+    drawing = Drawing.of(genotype, notes or {}, space)
     figure = Figure(figsize=(drawing.width, drawing.height), facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, drawing.width), ylim=(drawing.height, 0))
     axes.set_axis_off()
-    for (kind, cell), top in zip(drawing.cells.items(), drawing.tops, strict=True):
-        axes.text(MARGIN, top - TITLE_HEIGHT, TITLES[kind], size=TITLE_SIZE, weight="bold", color=INK, va="top")
-        for line in cell.lines:
+    for panel, top in zip(drawing.panels, drawing.tops, strict=True):
+        axes.text(MARGIN, top - TITLE_HEIGHT, panel.title, size=TITLE_SIZE, weight="bold", color=INK, va="top")
+        for line in panel.lines:
             _draw_line(axes, line, top)
-        for shape in cell.shapes:
-            _draw_shape(axes, shape, top, drawing.notes.get((kind, shape.item), ""))
+        for shape in panel.shapes:
+            _draw_shape(axes, shape, top, drawing.notes.get((panel.kind, shape.item), ""))
     return figure
 
 
-def png_bytes(genotype: Genotype, dpi: int = 120, notes: Notes | None = None) -> bytes:
+def png_bytes(genotype: AnyGenotype, dpi: int = 120, notes: Notes | None = None) -> bytes:
     """Returns the drawing of `draw_genotype` as a PNG file's content, at so many pixels per inch."""
     buffer = io.BytesIO()
     draw_genotype(genotype, notes).savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
-def save_png(genotype: Genotype, path: str | os.PathLike[str], dpi: int = 120, notes: Notes | None = None) -> None:
+def save_png(genotype: AnyGenotype, path: str | os.PathLike[str], dpi: int = 120, notes: Notes | None = None) -> None:
     """Writes the drawing of `draw_genotype` as a PNG file, atomically.
 
     Raises:

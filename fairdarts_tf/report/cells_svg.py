@@ -1,12 +1,13 @@
-"""Drawing the cells of a genotype as SVG, for a page or a file of its own."""
+"""Drawing a genotype as SVG, for a page or a file of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
-from fairdarts_tf.genotypes import INPUTS, Genotype
-from fairdarts_tf.report.cell_layout import (
+from fairdarts_tf.genotype_files import AnyGenotype
+from fairdarts_tf.report.drawing import (
     LINE_WIDTH,
     MARGIN,
     NODE_TEXT_SIZE,
@@ -16,14 +17,16 @@ from fairdarts_tf.report.cell_layout import (
     OUTLINE_WIDTH,
     TITLE_HEIGHT,
     TITLE_SIZE,
-    TITLES,
-    Cell,
     Drawing,
     Line,
     Notes,
+    Panel,
     Shape,
 )
 from fairdarts_tf.report.graphviz_layout import Point
+
+if TYPE_CHECKING:
+    from fairdarts_tf.spaces import SearchSpace
 
 _DASHES = (4.5, 3)
 _POINTS_PER_INCH = 72
@@ -31,44 +34,39 @@ _UNITS_PER_INCH = 100
 """Units of the SVG's viewBox for each inch of the layout."""
 
 
-def svg(genotype: Genotype, notes: Notes | None = None) -> str:
-    """Returns both cells as an SVG element, laid out and coloured as `fairdarts_tf.report.cells` draws them.
+def svg(genotype: AnyGenotype, notes: Notes | None = None, space: SearchSpace | None = None) -> str:
+    """Returns a genotype as an SVG element, laid out and coloured as `fairdarts_tf.report.cells` draws it.
 
     It takes the size and, for its titles, the text's colour of what is around it; the background shows through, which
     may be white or dark. It holds no ids and no style sheet, so that several stand on one page. Every operation is a
     group with a title, which browsers show on hover.
     """
-    drawing = Drawing.of(genotype, notes or {})
+    drawing = Drawing.of(genotype, notes or {}, space)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_units(drawing.width)} {_units(drawing.height)}" '
-        'role="group" aria-label="The cells of the genotype" font-family="system-ui, sans-serif" '
+        'role="group" aria-label="The genotype" font-family="system-ui, sans-serif" '
         f'text-anchor="middle" stroke-width="{_text_units(LINE_WIDTH)}">'
     ]
-    for (kind, cell), top in zip(drawing.cells.items(), drawing.tops, strict=True):
-        parts.append(f'<g transform="translate({_units(MARGIN)} {_units(top)})">{_title(kind)}')
-        parts.append(_lines([line for line in cell.lines if line.box is None]))
-        parts += [_operation(cell, shape, drawing.notes.get((kind, shape.item), "")) for shape in cell.boxes]
-        parts += [_shape(shape) for shape in cell.nodes]
+    for panel, top in zip(drawing.panels, drawing.tops, strict=True):
+        parts.append(f'<g transform="translate({_units(MARGIN)} {_units(top)})">{_title(panel.title)}')
+        parts.append(_lines([line for line in panel.lines if line.box is None]))
+        parts += [_operation(panel, shape, drawing.notes.get((panel.kind, shape.item), "")) for shape in panel.boxes]
+        parts += [_shape(shape) for shape in panel.nodes]
         parts.append("</g>")
     return "".join([*parts, "</svg>"])
 
 
-def _title(kind: str) -> str:
+def _title(title: str) -> str:
     y = _units(TITLE_SIZE / _POINTS_PER_INCH - TITLE_HEIGHT)
     style = f'font-size="{_text_units(TITLE_SIZE)}" font-weight="bold" text-anchor="start" fill="currentColor"'
-    return f'<text x="0" y="{y}" {style}>{TITLES[kind]}</text>'
+    return f'<text x="0" y="{y}" {style}>{escape(title)}</text>'
 
 
-def _operation(cell: Cell, box: Shape, note: str) -> str:
+def _operation(panel: Panel, box: Shape, note: str) -> str:
     """Returns an operation's box and lines as a group that tells what it is."""
-    op, to, source = box.item
-    told = escape(f"{op} from {_spoken(source)} to {_spoken(to)}" + (f": {note}" if note else ""))
-    lines = _lines([line for line in cell.lines if line.box is box])
+    told = escape(box.told + (f": {note}" if note else ""))
+    lines = _lines([line for line in panel.lines if line.box is box])
     return f'<g role="img" aria-label="{told}"><title>{told}</title>{lines}{_shape(box, note)}</g>'
-
-
-def _spoken(node: int) -> str:
-    return f"input {node}" if node < INPUTS else f"node {node}"
 
 
 def _lines(lines: Sequence[Line]) -> str:

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from fairdarts_tf import files
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.report import figures, summary
 from fairdarts_tf.report.evolution import Evolution, evolution_of
 from fairdarts_tf.report.figures import Figure
 from fairdarts_tf.report.page import (
-    CELL_NAMES,
     RELAXATION_NAMES,
     Drawing,
     chosen_places,
-    draw_cells,
+    draw_genotype,
     render,
 )
 from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
 from fairdarts_tf.report.run_records import attempt
+from fairdarts_tf.spaces import search_space
 
 _CURVES = {
     "search_accuracy": ("Accuracy, half that trains the alphas", "accuracy, %", True, False),
@@ -32,8 +32,6 @@ _CURVES = {
     "zero_one": ("Zero-one loss", "zero-one loss", False, False),
     "operations_on": ("Operations that are on", "operations", False, True),
     "operations_undecided": ("Operations that are undecided", "operations", False, True),
-    "normal_skips": ("Skip connections, normal cell", "skip connections", False, True),
-    "reduce_skips": ("Skip connections, reduction cell", "skip connections", False, True),
 }
 """By column of the history: the heading, the axis, and whether it holds shares, or counts."""
 
@@ -45,7 +43,7 @@ class Entry:
     name: str
     run: RunData
     evolution: Evolution
-    genotype: Genotype | None
+    genotype: AnyGenotype | None
     cells: Drawing | None
     network: summary.NetworkSummary | None
     state: str
@@ -57,10 +55,11 @@ class Entry:
 
     @property
     def items(self) -> dict[str, str]:
-        """Each cell's items in one line, by the cell's name."""
+        """Each kind's items in one line, by its title."""
         if self.genotype is None:
             return {}
-        return {CELL_NAMES[kind]: summary.items_text(self.genotype, kind) for kind in CELL_KINDS}
+        titles = search_space(self.genotype.space).titles
+        return {title: summary.items_text(self.genotype, kind) for kind, title in titles.items()}
 
 
 def write_comparison(
@@ -95,22 +94,33 @@ def render_comparison(runs: Sequence[RunData], reload_seconds: float | None = No
     named = _named(runs)
     drawing_problems: list[str] = []
     entries = [_entry(name, run, drawing_problems) for name, run in named.items()]
-    pictures = _curve_figures(named) | _heat_maps(entries)
+    titles = {kind: title for run in runs for kind, title in run.derivation.space.titles.items()}
+    curves = _CURVES | {
+        f"{kind}_skips": (f"Skip connections, {title.lower()}", "skip connections", False, True)
+        for kind, title in titles.items()
+    }
+    pictures = _curve_figures(named, curves) | _heat_maps(entries)
     context = {
         "title": f"{len(entries)} searches compared",
         "entries": entries,
         "flags": summary.differing_flags(named),
         "agreement": _agreement(entries),
-        "curves": {f"curve_{column}": title for column, (title, *_) in _CURVES.items()},
+        "curves": {f"curve_{column}": title for column, (title, *_) in curves.items()},
         "heat_maps": {
-            kind: [(entry, f"heat_{kind}_{place}") for place, entry in enumerate(entries)] for kind in CELL_KINDS
+            kind: [
+                (entry, f"heat_{kind}_{place}")
+                for place, entry in enumerate(entries)
+                if kind in entry.run.derivation.space.kinds
+            ]
+            for kind in titles
         },
         "figures": pictures,
         "problems": [
             *(f"{entry.name}: {problem}" for entry in entries for problem in entry.run.problems),
             *dict.fromkeys(drawing_problems),
         ],
-        "cell_names": CELL_NAMES,
+        "titles": titles,
+        "sizes": list(dict.fromkeys(entry.network.size for entry in entries if entry.network)),
         "relaxation_names": RELAXATION_NAMES,
     }
     return render("comparison.html.j2", context, {"figures": pictures, "replay": None}, reload_seconds)
@@ -134,14 +144,14 @@ def _entry(name: str, run: RunData, problems: list[str]) -> Entry:
     genotype = run.genotype or derived
     cells = None
     if genotype is not None:
-        cells = attempt(problems, lambda: draw_cells(genotype, evolution.nodes, evolution.confidence), None)
+        cells = attempt(problems, lambda: draw_genotype(genotype, evolution.space, evolution.confidence), None)
     return Entry(
         name=name,
         run=run,
         evolution=evolution,
         genotype=genotype,
         cells=cells,
-        network=summary.network_summary(genotype) if genotype else None,
+        network=summary.network_summary(genotype, run.settings) if genotype else None,
         state=summary.describe_state(run),
         search_accuracy=summary.percent(summary.last(run, "search_accuracy")),
         train_accuracy=summary.percent(summary.last(run, "train_accuracy")),
@@ -159,9 +169,9 @@ def _agreement(entries: Sequence[Entry]) -> list[tuple[str, list[float | None]]]
     return [(name, [summary.share_of_equal_items(one, other) for _, other in found]) for name, one in found]
 
 
-def _curve_figures(runs: Mapping[str, RunData]) -> dict[str, Figure]:
+def _curve_figures(runs: Mapping[str, RunData], curves: Mapping[str, tuple]) -> dict[str, Figure]:
     found = {}
-    for column, (_, axis, percent, whole) in _CURVES.items():
+    for column, (_, axis, percent, whole) in curves.items():
         lines = {
             name: (run.columns["epoch"], run.columns[column])
             for name, run in runs.items()
@@ -176,8 +186,8 @@ def _curve_figures(runs: Mapping[str, RunData]) -> dict[str, Figure]:
 def _heat_maps(entries: Sequence[Entry]) -> dict[str, Figure]:
     found = {}
     for place, entry in enumerate(entries):
-        operations = entry.run.derivation.operations
+        space = entry.run.derivation.space
         for kind, weights in entry.run.mixing_weights().items():
-            chosen = chosen_places(entry.evolution.epochs[-1], kind, operations)
-            found[f"heat_{kind}_{place}"] = figures.heat_map(weights[-1], operations, chosen)
+            chosen = chosen_places(entry.evolution.epochs[-1], kind, space)
+            found[f"heat_{kind}_{place}"] = figures.heat_map(weights[-1], space, kind, chosen)
     return found

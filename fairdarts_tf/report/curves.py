@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairdarts_tf.genotypes import CELL_KINDS
 from fairdarts_tf.history import COLUMNS, Row
-from fairdarts_tf.relaxations import relaxation
-from fairdarts_tf.report.cell_layout import COLOURS
+from fairdarts_tf.report.drawing import COLOURS
 from fairdarts_tf.report.evolution import dominance_threshold, dominant_counts
+from fairdarts_tf.report.figures import existing
 from fairdarts_tf.report.run_flags import DerivationSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fairdarts_tf.spaces import SearchSpace
+
 _HALVES = {"train": "#174F8A", "search": "#B45309"}
 _STATES = {"operations_on": "#1F66A8", "operations_undecided": "#A9C7E4", "operations_off": "#D5DAE1"}
-_CELL_COLOURS = {"normal": "#2472B8", "reduce": "#C2780A"}
+_KIND_COLOURS = ("#2472B8", "#C2780A")
 _OTHER_COLOUR = "#A3A9B3"
 
 _LEGEND_LINE_WIDTH = 2.5
-_CELL_NAMES = {"normal": "normal", "reduce": "reduction"}
 _MARGINS = {"left": 0.045, "right": 0.885, "bottom": 0.06, "top": 0.965, "wspace": 0.27, "hspace": 0.26}
 
 
@@ -34,9 +34,9 @@ def draw_curves(
     """Draws a search.
 
     Args:
-        columns: Those of a history by name (see `fairdarts_tf.history.COLUMNS`), each of shape (epochs,); NaN where an
-            epoch did not measure it.
-        alphas: ``epoch`` of shape (epochs,), ``normal`` and ``reduce`` of shape (epochs, edges, operations), raw.
+        columns: Those of a history by name (see `fairdarts_tf.history.columns_for`), each of shape (epochs,); NaN where
+            an epoch did not measure it.
+        alphas: ``epoch`` of shape (epochs,) and, by kind, raw alphas of shape (epochs, rows, operations).
         settings: What decides the derivation.
 
     Returns:
@@ -49,7 +49,7 @@ def draw_curves(
     axes = figure.subplots(3, 3, gridspec_kw=_MARGINS)
     _draw_numbers(axes[0], columns)
     _draw_states(axes[1, 0], columns)
-    _draw_skips(axes[2, 0], columns)
+    _draw_skips(axes[2, 0], columns, settings.space)
     _draw_weights(axes[1:, 1:], alphas, settings)
     for panel in axes.flat:
         panel.spines[["top", "right"]].set_visible(False)
@@ -62,7 +62,7 @@ def draw_curves(
 
 def columns_of(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     """Returns the columns of a history's rows as floats; what an epoch did not measure is NaN."""
-    return {name: np.array([row.get(name) for row in rows], np.float64) for name in COLUMNS}
+    return {name: np.array([row.get(name) for row in rows], np.float64) for name in (rows[-1] if rows else COLUMNS)}
 
 
 def _draw_numbers(panels: Sequence[Axes], columns: Mapping[str, np.ndarray]) -> None:
@@ -88,10 +88,11 @@ def _draw_states(panel: Axes, columns: Mapping[str, np.ndarray]) -> None:
     panel.legend(frameon=True, framealpha=1, edgecolor="white", fontsize=8, loc="lower left")
 
 
-def _draw_skips(panel: Axes, columns: Mapping[str, np.ndarray]) -> None:
-    for kind, colour in _CELL_COLOURS.items():
-        panel.step(columns["epoch"], columns[f"{kind}_skips"], color=colour, where="mid", label=_CELL_NAMES[kind])
-    most = max(np.nanmax(columns[f"{kind}_skips"], initial=1) for kind in _CELL_COLOURS)
+def _draw_skips(panel: Axes, columns: Mapping[str, np.ndarray], space: SearchSpace) -> None:
+    for (kind, title), colour in zip(space.titles.items(), _KIND_COLOURS, strict=False):
+        label = title.lower().removesuffix(" cell")
+        panel.step(columns["epoch"], columns[f"{kind}_skips"], color=colour, where="mid", label=label)
+    most = max(np.nanmax(columns[f"{kind}_skips"], initial=1) for kind in space.kinds)
     _count_on(panel, most + 0.5)
     panel.set_title("skip connections in the genotype")
     panel.legend(frameon=False, fontsize=8)
@@ -104,16 +105,19 @@ def _count_on(panel: Axes, top: float) -> None:
 
 
 def _draw_weights(panels: np.ndarray, alphas: Mapping[str, np.ndarray], settings: DerivationSettings) -> None:
-    """Draws every mixing weight in the upper row of panels and the dominant operations in the lower, for both cells."""
-    relax = relaxation(settings.relaxation).of_array
+    """Draws every mixing weight in the upper row of panels and the dominant operations in the lower, for each kind."""
+    space = settings.space
+    weights = settings.relax({kind: alphas[kind] for kind in space.kinds})
     least = dominance_threshold(settings.relaxation, settings.threshold)
-    for (upper, lower), kind in zip(panels.T, CELL_KINDS, strict=True):
-        weights = relax(alphas[kind])
-        draw_trajectories(upper, alphas["epoch"], weights, settings.operations)
-        upper.set_title(f"mixing weights, {_CELL_NAMES[kind]} cell")
-        draw_dominant(lower, alphas["epoch"], weights, settings.operations, least)
-        lower.set_title(f"dominant operations, {_CELL_NAMES[kind]} cell")
-    legend = panels[0, 1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    for (upper, lower), (kind, title) in zip(panels.T, space.titles.items(), strict=False):
+        draw_trajectories(upper, alphas["epoch"], existing(weights[kind], space, kind), settings.operations)
+        upper.set_title(f"mixing weights, {title.lower()}")
+        draw_dominant(lower, alphas["epoch"], weights[kind], settings.operations, least)
+        lower.set_title(f"dominant operations, {title.lower()}")
+    for unused in panels[:, len(space.kinds) :].flat:
+        unused.set_axis_off()
+    last = panels[0, len(space.kinds) - 1]
+    legend = last.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     for line in legend.get_lines():
         line.set_linewidth(_LEGEND_LINE_WIDTH)
 
@@ -126,7 +130,7 @@ def draw_dominant(
     Args:
         panel: Where to.
         epochs: (epochs,).
-        weights: (epochs, edges, operations).
+        weights: (epochs, rows, operations).
         operations: The columns' names.
         threshold: See `fairdarts_tf.report.evolution.dominant_counts`.
     """
@@ -137,7 +141,7 @@ def draw_dominant(
 
 
 def draw_trajectories(panel: Axes, epochs: np.ndarray, values: np.ndarray, operations: Sequence[str]) -> None:
-    """Draws values (epochs, edges, operations), one line each, coloured by operation."""
+    """Draws values (epochs, rows, operations), one line each, coloured by operation."""
     # One line object for all edges of an operation, with gaps between them, is drawn several times faster.
     gap = np.full((1, values.shape[1]), np.nan)
     x = np.tile(np.append(epochs, np.nan), values.shape[1])

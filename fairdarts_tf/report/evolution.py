@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fairdarts_tf.alphas import nodes_of
-from fairdarts_tf.derivation import Confidence, confidence, derive
+from fairdarts_tf.derivation import Confidence
 from fairdarts_tf.errors import FairDartsError
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype, GenotypeItem
+from fairdarts_tf.genotype_files import AnyGenotype, Item
 from fairdarts_tf.report.run_data import RunData
+from fairdarts_tf.sensitivity import DerivationSettings
+from fairdarts_tf.spaces import SearchSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Epoch:
     """
 
     number: int
-    genotype: Genotype | None
+    genotype: AnyGenotype | None
     confidence: tuple[Confidence, ...] = ()
     reason: str = ""
 
@@ -36,7 +37,7 @@ class Epoch:
         return f"epoch {self.number}" if self.number else "the last epoch"
 
     def skips(self, kind: str) -> int | None:
-        """Returns the skip connections of a cell, or None without a genotype."""
+        """Returns the skip connections of a kind, or None without a genotype."""
         return None if self.genotype is None else self.genotype.skips(kind)
 
 
@@ -46,11 +47,11 @@ class Evolution:
 
     Args:
         epochs: In order; empty if the run's alphas are not known.
-        nodes: Intermediate nodes of the searched cells, 0 if not known.
+        space: The search space, None if it is not known what was searched.
     """
 
     epochs: tuple[Epoch, ...]
-    nodes: int
+    space: SearchSpace | None
 
     @property
     def last(self) -> Epoch | None:
@@ -62,11 +63,11 @@ class Evolution:
         """How sure each choice after the last epoch is; empty without a genotype."""
         return self.epochs[-1].confidence if self.epochs else ()
 
-    def stood(self, kind: str, item: GenotypeItem, last: int = 5) -> tuple[int, int]:
+    def stood(self, kind: str, item: Item, last: int = 5) -> tuple[int, int]:
         """Returns in how many of the last epochs the genotype had an item, and how many these are.
 
         Args:
-            kind: ``"normal"`` or ``"reduce"``.
+            kind: The table of alphas that the choice is from.
             item: The choice.
             last: Epochs looked at, fewer if there are fewer. Defaults to 5.
         """
@@ -78,21 +79,20 @@ class Evolution:
 def evolution_of(run: RunData) -> Evolution:
     """Derives the genotype after every epoch as the run's own flags say."""
     if not run.alphas:
-        return Evolution((), 0)
+        return Evolution((), None)
     settings = run.derivation
-    arguments = (settings.operations, settings.method, settings.threshold, settings.max_skips)
     ends = range(1, len(run.epochs) + 1)
-    tables = [settings.weights_after({kind: run.alphas[kind][:end] for kind in CELL_KINDS}) for end in ends]
-    epochs = [_epoch(int(number), table, arguments) for number, table in zip(run.epochs, tables, strict=True)]
-    return Evolution(tuple(epochs), nodes_of(run.alphas[CELL_KINDS[0]].shape[1]))
+    tables = [settings.weights_after({kind: table[:end] for kind, table in run.alphas.items()}) for end in ends]
+    epochs = [_epoch(int(number), table, settings) for number, table in zip(run.epochs, tables, strict=True)]
+    return Evolution(tuple(epochs), settings.space)
 
 
 def dominant_counts(weights: np.ndarray, threshold: float | None) -> np.ndarray:
     """Returns how many mixing weights are dominant, by operation: of shape (epochs, operations).
 
     Args:
-        weights: Of shape (epochs, edges, operations).
-        threshold: The least weight that counts. None: the largest weight of each edge counts.
+        weights: Of shape (epochs, rows, operations).
+        threshold: The least weight that counts. None: the largest weight of each row, an edge or a layer, counts.
     """
     if threshold is None:
         return np.sum(np.eye(weights.shape[-1], dtype=int)[weights.argmax(axis=-1)], axis=1)
@@ -107,9 +107,9 @@ def dominance_threshold(relaxation: str, threshold: float) -> float | None:
     return None if relaxation == "softmax" else threshold
 
 
-def _epoch(number: int, table: Mapping[str, np.ndarray], arguments: tuple) -> Epoch:
+def _epoch(number: int, table: Mapping[str, np.ndarray], settings: DerivationSettings) -> Epoch:
     try:
-        genotype = derive(table, *arguments)
+        genotype = settings.derive(table)
     except FairDartsError as error:
         return Epoch(number, None, reason=str(error))
-    return Epoch(number, genotype, tuple(confidence(table, *arguments)))
+    return Epoch(number, genotype, tuple(settings.confidence(table)))

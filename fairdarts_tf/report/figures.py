@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fairdarts_tf import alphas
-from fairdarts_tf.report.cell_layout import COLOURS
+from fairdarts_tf.report.drawing import COLOURS
 from fairdarts_tf.report.evolution import dominant_counts
+
+if TYPE_CHECKING:
+    from fairdarts_tf.spaces import SearchSpace
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]
@@ -24,6 +26,10 @@ DASHES = {
     "sep_conv_5x5": "dash",
     "dil_conv_5x5": "dash",
     "sep_conv_7x7": "dot",
+    "mbconv3_5x5": "dash",
+    "mbconv3_7x7": "dot",
+    "mbconv6_5x5": "dash",
+    "mbconv6_7x7": "dot",
 }
 """Operations of one family share a hue: as lines their larger kernels are dashed."""
 
@@ -44,25 +50,32 @@ def colours(name: str) -> list[str]:
     return _both(COLOURS.get(name, _NO_FAMILY))
 
 
-def edge_names(edges: int) -> list[str]:
+def row_names(space: SearchSpace, kind: str) -> list[str]:
     """Returns a short name for each row of a table of alphas, as in ``"0 → 2"``."""
-    return alphas.edge_names(edges, arrow=" → ")
+    return [spread(name) for name in space.row_names(kind)]
+
+
+def spread(place: str) -> str:
+    """Returns the name of a place, as ``"0>2"``, as a page shows it: ``"0 → 2"``."""
+    return place.replace(">", " → ")
 
 
 def trajectories(
-    epochs: Sequence[int], weights: np.ndarray, operations: Sequence[str], threshold: float | None
+    epochs: Sequence[int], weights: np.ndarray, space: SearchSpace, kind: str, threshold: float | None
 ) -> Figure:
     """Draws every mixing weight by epoch; the legend shows and hides all edges of an operation.
 
     Args:
         epochs: Numbers of the epochs.
-        weights: Of shape (epochs, edges, operations), in [0, 1].
-        operations: The columns' names.
+        weights: Of shape (epochs, rows, operations), in [0, 1].
+        space: The search space.
+        kind: The table of alphas that the weights are of.
         threshold: Drawn as a line, unless None.
     """
-    names = edge_names(weights.shape[1])
+    weights, names = existing(weights, space, kind), row_names(space, kind)
     traces = [
-        _trajectory(epochs, weights[:, :, column], names, operation) for column, operation in enumerate(operations)
+        _trajectory(epochs, weights[:, :, column], names, operation, space.row_noun)
+        for column, operation in enumerate(space.operations)
     ]
     y = {"range": [-0.02, 1.02], "title": {"text": "mixing weight"}}
     layout = _layout(height=420, y=y, epochs=len(epochs), hovermode="closest")
@@ -71,31 +84,38 @@ def trajectories(
     return {"data": traces, "layout": layout}
 
 
-def heat_map(weights: np.ndarray, operations: Sequence[str], chosen: Iterable[tuple[int, int]] = ()) -> Figure:
-    """Draws the mixing weights of a cell, edges down and operations across, on a scale from 0 to 1.
+def existing(weights: np.ndarray, space: SearchSpace, kind: str) -> np.ndarray:
+    """Returns mixing weights (..., rows, operations) with NaN for what is not in play."""
+    in_play = space.in_play.get(kind)
+    return weights if in_play is None else np.where(in_play, weights, np.nan)
+
+
+def heat_map(weights: np.ndarray, space: SearchSpace, kind: str, chosen: Iterable[tuple[int, int]] = ()) -> Figure:
+    """Draws the mixing weights of a table, edges or layers down and operations across, on a scale from 0 to 1.
 
     Args:
-        weights: Of shape (edges, operations).
-        operations: The columns' names.
-        chosen: (edge, operation) of what the genotype keeps, outlined.
+        weights: Of shape (rows, operations).
+        space: The search space.
+        kind: The table of alphas that the weights are of.
+        chosen: (row, operation) of what the genotype keeps, outlined.
 
     Returns:
         The figure; besides, ``chosen``, and in ``has_values`` whether there is room for the numbers: the page's script
         draws both.
     """
-    edges = len(weights)
+    edges, operations = len(weights), space.operations
     row = max(_LEAST_ROW_HEIGHT, min(_ROW_HEIGHT, _MOST_MAP_HEIGHT // edges))
     trace = {
         "type": "heatmap",
-        "z": table(weights),
+        "z": table(existing(weights, space, kind)),
         "x": [_text(operation) for operation in operations],
-        "y": edge_names(edges),
+        "y": row_names(space, kind),
         "zmin": 0,
         "zmax": 1,
         "xgap": 2,
         "ygap": 2,
         "showscale": False,
-        "hovertemplate": "<b>%{x}</b><br>edge %{y}<br>%{z:.4f}<extra></extra>",
+        "hovertemplate": f"<b>%{{x}}</b><br>{space.row_noun} %{{y}}<br>%{{z:.4f}}<extra></extra>",
     }
     # Fixed ranges: Plotly would leave room around the values that the page's script writes.
     axis = {"autorange": False, "fixedrange": True, "ticks": "", "showgrid": False, "type": "category"}
@@ -120,9 +140,9 @@ def dominant_operations(
 
     Args:
         epochs: Numbers of the epochs.
-        weights: Of shape (epochs, edges, operations).
+        weights: Of shape (epochs, rows, operations).
         operations: The columns' names.
-        threshold: The least weight that counts. None: the largest weight of each edge counts.
+        threshold: The least weight that counts. None: the largest weight of each row counts.
     """
     counts = dominant_counts(weights, threshold)
     series = {operation: (counts[:, column], colours(operation)) for column, operation in enumerate(operations)}
@@ -183,7 +203,9 @@ def table(values: np.ndarray) -> list[list[float | None]]:
     return [_rounded(row, _DIGITS) for row in values]
 
 
-def _trajectory(epochs: Sequence[int], values: np.ndarray, names: Sequence[str], operation: str) -> Trace:
+def _trajectory(
+    epochs: Sequence[int], values: np.ndarray, names: Sequence[str], operation: str, row_noun: str
+) -> Trace:
     """Returns one trace of all edges, values (epochs, edges), with a gap after each edge.
 
     One trace for each line would take several times as long to draw.
@@ -206,7 +228,7 @@ def _trajectory(epochs: Sequence[int], values: np.ndarray, names: Sequence[str],
         "line": {"width": 1.4, "dash": DASHES.get(operation, "solid")},
         "meta": {"colours": colours(operation)},
         "hovertemplate": f"<b>{_template(operation)}</b>"
-        "<br>edge %{text}<br>%{y:.4f} at epoch %{x}<extra></extra>",
+        f"<br>{row_noun} %{{text}}<br>%{{y:.4f}} at epoch %{{x}}<extra></extra>",
     }
 
 

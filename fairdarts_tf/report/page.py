@@ -17,14 +17,15 @@ from markupsafe import Markup, escape
 
 from fairdarts_tf import files
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN, METHODS, Confidence
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype
-from fairdarts_tf.report import cell_layout, cells_svg, figures, summary
+from fairdarts_tf.genotype_files import AnyGenotype
+from fairdarts_tf.report import cells_svg, figures, summary
+from fairdarts_tf.report import drawing as pictures_of
 from fairdarts_tf.report.evolution import Epoch, Evolution, dominance_threshold, evolution_of
 from fairdarts_tf.report.figures import Figure
 from fairdarts_tf.report.graphviz_layout import LayoutError
 from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
+from fairdarts_tf.spaces import SearchSpace
 
-CELL_NAMES = {"normal": "Normal cell", "reduce": "Reduction cell"}
 RELAXATION_NAMES = {"sigmoid": "sigmoid(alpha)", "softmax": "softmax(alpha)"}
 
 _HERE = Path(__file__).parent
@@ -74,13 +75,13 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
     evolution = evolution_of(run)
     genotype, problems = _final_genotype(run, evolution)
     try:
-        cells = draw_cells(genotype, evolution.nodes, evolution.confidence) if genotype else None
+        cells = draw_genotype(genotype, evolution.space, evolution.confidence) if genotype else None
         drawings, order = _drawings(evolution)
     except LayoutError as error:
         problems.append(str(error))
         cells, drawings, order = None, [], [None] * len(evolution.epochs)
     pictures = _figures(run, evolution)
-    size = summary.network_summary(genotype) if genotype else None
+    size = summary.network_summary(genotype, run.settings) if genotype else None
     context = {
         "title": run.name,
         "run": run,
@@ -100,10 +101,11 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "figures": pictures,
         "relaxations": _relaxations(run),
         "relaxation_names": RELAXATION_NAMES,
-        "cell_names": CELL_NAMES,
-        "colours": cell_layout.COLOURS,
+        "space": run.derivation.space,
+        "colour_of": pictures_of.colour_of,
+        "leaves_out": any(row.threshold_decides for row in evolution.confidence),
         "has_threshold": METHODS[run.derivation.method].has_threshold,
-        "no_drawing": _no_drawing(evolution.last) if evolution.last else "",
+        "no_drawing": _no_drawing(evolution.last, run.derivation.space.noun) if evolution.last else "",
         "coin_flip_margin": COIN_FLIP_MARGIN,
     }
     data = {"figures": pictures, "replay": _replay(run, evolution, order)}
@@ -153,7 +155,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"lead": _lead, "breakable": _breakable}
+    environment.filters |= {"lead": _lead, "breakable": _breakable, "spread": figures.spread}
     return environment
 
 
@@ -177,21 +179,24 @@ def _asset(name: str) -> Markup:
     return Markup((_HERE / "assets" / name).read_text(encoding="utf-8"))
 
 
-def _final_genotype(run: RunData, evolution: Evolution) -> tuple[Genotype | None, list[str]]:
+def _final_genotype(run: RunData, evolution: Evolution) -> tuple[AnyGenotype | None, list[str]]:
     """Returns the genotype that the page shows, and what is to be said about where it comes from."""
     derived = evolution.last.genotype if evolution.last else None
     if run.genotype is None and derived is not None:
         # A broken file has been named already.
         missing = "" if (run.workdir / "genotype.json").exists() else "genotype.json is missing: "
-        return derived, [f"{missing}the cells shown are derived from the recorded alphas."]
+        return derived, [f"{missing}the {run.derivation.space.noun} shown are derived from the recorded alphas."]
     if run.stop is not None and run.genotype in [
         epoch.genotype for epoch in evolution.epochs if epoch.number == run.stop.counts
     ]:
-        note = f"The search stopped early, and the cells shown are those of epoch {run.stop.counts}."
+        note = (
+            f"The search stopped early, and the {run.derivation.space.noun} shown are those of epoch {run.stop.counts}."
+        )
         return run.genotype, [note] if run.stop.counts < run.stop.after else []
     if run.genotype is not None and evolution.last and run.genotype != derived:
         return run.genotype, [
-            "genotype.json is not what the recorded alphas give by the run's method: the cells shown are the file's."
+            "genotype.json is not what the recorded alphas give by the run's method: the "
+            f"{run.derivation.space.noun} shown are the file's."
         ]
     return run.genotype, []
 
@@ -203,40 +208,39 @@ def _drawings(evolution: Evolution) -> tuple[list[Drawing], list[int | None]]:
     """
     last_epochs = {epoch.genotype: epoch for epoch in evolution.epochs if epoch.genotype is not None}
     places = {genotype: place for place, genotype in enumerate(last_epochs)}
-    drawings = [draw_cells(genotype, evolution.nodes, epoch.confidence) for genotype, epoch in last_epochs.items()]
+    drawings = [draw_genotype(genotype, evolution.space, epoch.confidence) for genotype, epoch in last_epochs.items()]
     return drawings, [places.get(epoch.genotype) for epoch in evolution.epochs]
 
 
-def draw_cells(genotype: Genotype, nodes: int, confidence: Iterable[Confidence]) -> Drawing:
-    """Draws the cells of a genotype.
+def draw_genotype(genotype: AnyGenotype, space: SearchSpace | None, confidence: Iterable[Confidence]) -> Drawing:
+    """Draws a genotype.
 
     Args:
         genotype: What is drawn.
-        nodes: Intermediate nodes of the searched cells, all of which are drawn; 0 if not known.
+        space: The search space, or None where it is not known.
         confidence: How sure each choice is: the values and margins in the boxes.
 
     Raises:
         LayoutError: When Graphviz cannot be used.
     """
-    whole = cell_layout.with_all_nodes(genotype, nodes) if nodes else genotype
-    svg = cells_svg.svg(whole, cell_layout.notes_of(confidence))
+    svg = cells_svg.svg(genotype, pictures_of.notes_of(confidence), space)
     width, height = map(float, _VIEW_BOX.search(svg).groups())
     return Drawing(Markup(svg), width, height)
 
 
-def _no_drawing(epoch: Epoch) -> str:
-    """Returns what stands in the place of an epoch's cells where they are not drawn."""
+def _no_drawing(epoch: Epoch, noun: str) -> str:
+    """Returns what stands in the place of an epoch's genotype where it is not drawn."""
     if epoch.genotype is None:
         return f"No genotype after {epoch.name}: {epoch.reason}"
-    return "The cells could not be drawn."
+    return f"The {noun} could not be drawn."
 
 
 def _notes(epoch: Epoch) -> list[str]:
     """Returns the values and margins of an epoch's choices in the order in which a drawing has its operations."""
     if epoch.genotype is None:
         return []
-    notes = cell_layout.notes_of(epoch.confidence)
-    return [notes[kind, item] for kind in CELL_KINDS for item in epoch.genotype.items(kind)]
+    notes = pictures_of.notes_of(epoch.confidence)
+    return [notes[kind, item] for kind in epoch.genotype.kinds for item in epoch.genotype.items(kind)]
 
 
 def _relaxations(run: RunData) -> list[str]:
@@ -257,50 +261,45 @@ def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
     settings = run.derivation
     dominant_from = dominance_threshold(settings.relaxation, settings.threshold)
     for kind, weights in run.mixing_weights().items():
-        found[f"trajectories_{kind}"] = figures.trajectories(epochs, weights, settings.operations, settings.threshold)
+        found[f"trajectories_{kind}"] = figures.trajectories(epochs, weights, settings.space, kind, settings.threshold)
         found[f"dominant_{kind}"] = figures.dominant_operations(epochs, weights, settings.operations, dominant_from)
     for name in _relaxations(run):
         for kind, weights in run.mixing_weights(name).items():
-            chosen = chosen_places(evolution.epochs[-1], kind, settings.operations)
-            found[f"heat_{name}_{kind}"] = figures.heat_map(weights[-1], settings.operations, chosen)
+            chosen = chosen_places(evolution.epochs[-1], kind, settings.space)
+            found[f"heat_{name}_{kind}"] = figures.heat_map(weights[-1], settings.space, kind, chosen)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def chosen_places(epoch: Epoch, kind: str, operations: tuple[str, ...]) -> list[tuple[int, int]]:
+def chosen_places(epoch: Epoch, kind: str, space: SearchSpace) -> list[tuple[int, int]]:
     """Returns (row, column) in the table of alphas of each item of an epoch's genotype."""
-    if epoch.genotype is None:
-        return []
-    # Node n's edges come after those of the nodes before it, which have 2, 3, ... n - 1 of them.
-    return [
-        (item.to * (item.to - 1) // 2 - 1 + item.source, operations.index(item.op))
-        for item in epoch.genotype.items(kind)
-    ]
+    return [] if epoch.genotype is None else space.chosen(epoch.genotype, kind)
 
 
 def _replay(run: RunData, evolution: Evolution, order: list[int | None]) -> dict[str, Any]:
     """Returns what the slider shows at each epoch."""
-    operations = run.derivation.operations
+    space = run.derivation.space
     tables = {
-        f"heat_{name}_{kind}": [figures.table(table) for table in weights]
+        f"heat_{name}_{kind}": [figures.table(figures.existing(table, space, kind)) for table in weights]
         for name in RELAXATION_NAMES
         for kind, weights in run.mixing_weights(name).items()
     }
-    chosen = {kind: [chosen_places(epoch, kind, operations) for epoch in evolution.epochs] for kind in CELL_KINDS}
+    chosen = {kind: [chosen_places(epoch, kind, space) for epoch in evolution.epochs] for kind in space.kinds}
     return {
         "epochs": [epoch.number for epoch in evolution.epochs],
-        "absences": [_no_drawing(epoch) for epoch in evolution.epochs],
+        "absences": [_no_drawing(epoch, space.noun) for epoch in evolution.epochs],
         "drawings": order,
         "notes": [_notes(epoch) for epoch in evolution.epochs],
         "tables": tables,
-        "chosen": {f"heat_{name}_{kind}": chosen[kind] for name in RELAXATION_NAMES for kind in CELL_KINDS},
+        "chosen": {f"heat_{name}_{kind}": chosen[kind] for name in RELAXATION_NAMES for kind in space.kinds},
     }
 
 
 def _skip_lines(run: RunData, evolution: Evolution) -> dict[str, tuple]:
+    titles = run.derivation.space.titles
     if evolution.epochs:
         numbers = [epoch.number for epoch in evolution.epochs]
-        return {CELL_NAMES[kind]: (numbers, [epoch.skips(kind) for epoch in evolution.epochs]) for kind in CELL_KINDS}
-    return {name: line for kind in CELL_KINDS for name, line in _line(run, CELL_NAMES[kind], f"{kind}_skips").items()}
+        return {title: (numbers, [epoch.skips(kind) for epoch in evolution.epochs]) for kind, title in titles.items()}
+    return {name: line for kind, title in titles.items() for name, line in _line(run, title, f"{kind}_skips").items()}
 
 
 def _halves(run: RunData, quantity: str) -> dict[str, tuple]:

@@ -17,8 +17,7 @@ import numpy as np
 from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.files import readable
-from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.relaxations import relaxation
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.report.run_flags import DerivationSettings, derivation_settings, whole_number
 from fairdarts_tf.report.run_records import (
     UNKNOWN_EPOCH,
@@ -49,7 +48,7 @@ class RunData:
         settings: The flags as recorded, by name; empty if they cannot be read.
         derivation: How a genotype is derived, with the search's defaults for what is not recorded.
         columns: The columns of history.csv, float64 of shape (epochs,); what an epoch did not measure is NaN.
-        alphas: By kind of cell, float64 of shape (epochs, edges, operations); empty if they cannot be read.
+        alphas: By kind, float64 of shape (epochs, rows, operations); empty if they cannot be read.
         epochs: The number of each epoch that `alphas` holds, int64 of shape (epochs,); 0 for one that is not known.
         genotype: What genotype.json holds, or None.
         dates: Of its files.
@@ -63,7 +62,7 @@ class RunData:
     columns: Mapping[str, np.ndarray]
     alphas: Mapping[str, np.ndarray]
     epochs: np.ndarray
-    genotype: Genotype | None
+    genotype: AnyGenotype | None
     dates: Dates
     problems: tuple[str, ...]
     stop: Stop | None = None
@@ -80,13 +79,12 @@ class RunData:
         return max(recorded, default=0)
 
     def mixing_weights(self, name: str | None = None) -> dict[str, np.ndarray]:
-        """Returns the relaxed alphas by kind of cell, of shape (epochs, edges, operations).
+        """Returns the relaxed alphas by kind, of shape (epochs, rows, operations).
 
         Args:
             name: A relaxation. Defaults to None: the run's own.
         """
-        relax = relaxation(name or self.derivation.relaxation).of_array
-        return {kind: relax(table) for kind, table in self.alphas.items()}
+        return self.derivation.relax(self.alphas, name)
 
     def state(self, now: float | None = None) -> State:
         """Returns how far the run is.
@@ -124,8 +122,7 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
     elif settings:
         problems.append("No epoch has been recorded yet, so there is nothing to draw.")
     stop = attempt(problems, lambda: Stop.load(workdir), None)
-    count = next((table.shape[-1] for table in alphas.values()), None)
-    derivation = derivation_settings(settings, count, problems)
+    derivation = derivation_settings(settings, {kind: table.shape[1:] for kind, table in alphas.items()}, problems)
     return RunData(
         workdir=workdir,
         settings=settings,

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairdarts_tf.derivation import METHODS
-from fairdarts_tf.errors import unknown_name
-from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS
+from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.spaces import SearchSpace, recorded_class
 
 _DECISIVE = ("relaxation", "operations", "method", "threshold")
 
+Shapes = Mapping[str, tuple[int, ...]]
 
-def derivation_settings(settings: Mapping[str, str], columns: int | None, problems: list[str]) -> DerivationSettings:
+
+def derivation_settings(settings: Mapping[str, str], tables: Shapes, problems: list[str]) -> DerivationSettings:
     """Returns what decides the derivation.
 
     Args:
         settings: The flags as recorded, by name.
-        columns: How many the alphas have, if that is known.
+        tables: The shapes (rows, operations) of the tables of alphas, by kind; empty if they are not known.
         problems: Takes what is missing or unusable.
     """
     default = SearchSettings()
@@ -29,8 +31,8 @@ def derivation_settings(settings: Mapping[str, str], columns: int | None, proble
             f"flags.txt is cut short: it lacks --{', --'.join(lacking)}. A search's defaults stand for them."
         )
     return DerivationSettings(
+        space=_space(settings, tables, problems),
         relaxation=_one_of("relaxation", settings, RELAXATIONS, default.relaxation, problems),
-        operations=_operations(settings.get("operations"), columns, problems),
         method=_one_of("method", settings, METHODS, default.method, problems),
         threshold=_threshold(settings.get("threshold"), default.threshold, problems),
         max_skips=_count("max_skips", settings, problems),
@@ -72,16 +74,22 @@ def _count(name: str, settings: Mapping[str, str], problems: list[str]) -> int |
     return whole_number(text)
 
 
-def _operations(listed: str | None, count: int | None, problems: list[str]) -> tuple[str, ...]:
-    """Returns one name for each column, invented where the recorded ones do not fit."""
-    names = tuple(name.strip() for name in listed.split(",")) if listed else ()
-    known = {len(operations): operations for operations in (FAIRDARTS_OPERATIONS, DARTS_OPERATIONS)}
-    if count is None:
-        return names or FAIRDARTS_OPERATIONS
-    if len(names) == count:
-        return names
-    if names:
-        problems.append(f"flags.txt names {len(names)} operations, and the alphas have {count} columns.")
-    elif count in known:
-        return known[count]
-    return tuple(f"operation {column}" for column in range(1, count + 1))
+def _space(settings: Mapping[str, str], tables: Shapes, problems: list[str]) -> SearchSpace:
+    """Returns the search's space, or one with invented names where the recorded one does not fit the alphas."""
+    try:
+        space = recorded_class(settings, tables)
+    except ConfigurationError as error:
+        problems.append(f"flags.txt: {error}")
+        settings = {name: value for name, value in settings.items() if name != "space"}
+        space = recorded_class(settings, tables)
+    try:
+        found = space.of_records(settings, tables)
+    except ConfigurationError as error:
+        if settings and tables:
+            problems.append(f"flags.txt: {error}")
+        return space.unknown(tables) if tables else space.of_records({}, {})
+    columns = next((shape[1] for shape in tables.values()), len(found.operations))
+    if len(found.operations) == columns:
+        return found
+    problems.append(f"flags.txt names {len(found.operations)} operations, and the alphas have {columns} columns.")
+    return space.unknown(tables)

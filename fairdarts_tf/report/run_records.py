@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +12,9 @@ import numpy as np
 from fairdarts_tf.alphas import load_alphas, load_history
 from fairdarts_tf.errors import FairDartsError, RunError
 from fairdarts_tf.files import open_file
-from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.history import COLUMNS
+from fairdarts_tf.genotype_files import AnyGenotype, load_genotype
+from fairdarts_tf.history import columns_for
+from fairdarts_tf.spaces import SPACES, search_space
 
 MAX_HISTORY_BYTES = 16 * 2**20
 
@@ -71,14 +72,21 @@ def read_columns(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
     if len(numbers) < len(lines) - 1:
         problems.append(f"{path} is truncated or broken after epoch {len(numbers)}: what follows is not shown.")
     table = np.array(numbers, np.float64).reshape(len(numbers), len(header))
-    return {name: table[:, header.index(name)] for name in COLUMNS if name in header}
+    return {name: table[:, header.index(name)] for name in _columns_of(header) if name in header}
 
 
 def name_absent(path: Path, columns: Mapping[str, np.ndarray], problems: list[str]) -> None:
     """Names the columns that the pictures need and a table that could be read lacks."""
-    absent = [name for name in COLUMNS if name not in {*columns, *_NEVER_SHOWN}]
+    absent = [name for name in _columns_of(columns) if name not in {*columns, *_NEVER_SHOWN}]
     if columns and absent:
         problems.append(f"{path} lacks the columns {', '.join(absent)}: what they tell is not shown.")
+
+
+def _columns_of(header: Iterable[str]) -> tuple[str, ...]:
+    """Returns the columns that a history should have: of the search space that has the most of those that it has."""
+    found = set(header)
+    candidates = [columns_for(tuple(search_space(name).titles)) for name in SPACES]
+    return max(candidates, key=lambda columns: len(found & set(columns)))
 
 
 def _numbers(fields: list[str], count: int) -> list[float] | None:
@@ -134,9 +142,9 @@ def compare_ends(columns: Mapping[str, np.ndarray], epochs: np.ndarray, problems
         problems.append(f"history.csv ends at epoch {recorded[-1]:.0f}, and the alphas at epoch {epochs[-1]}.")
 
 
-def read_genotype(workdir: Path, problems: list[str]) -> Genotype | None:
+def read_genotype(workdir: Path, problems: list[str]) -> AnyGenotype | None:
     """Returns what genotype.json holds, or None."""
     # A search writes none while too few operations reach the threshold: its absence alone is no problem.
     if not (workdir / "genotype.json").exists():
         return None
-    return attempt(problems, lambda: Genotype.load(workdir), None)
+    return attempt(problems, lambda: load_genotype(workdir), None)

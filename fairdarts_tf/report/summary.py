@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fairdarts_tf.costs import NetworkSize, network_cost
+from fairdarts_tf.costs import AUXILIARY_HEAD, NetworkSize, network_cost, network_parts
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN
-from fairdarts_tf.genotypes import CELL_KINDS, Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.report.evolution import Evolution
 from fairdarts_tf.report.run_data import RunData
+from fairdarts_tf.report.run_flags import whole_number
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.spaces import search_space
 
 UNKNOWN = "–"
 
@@ -41,16 +43,16 @@ class NetworkSummary:
     """The size of the network that a genotype makes.
 
     Args:
-        size: What decides it besides the genotype.
+        size: What decides it besides the genotype, in words.
         params: Its parameters.
         macs: Its multiply-adds for one image.
-        head_params: Parameters of the auxiliary head, which only training has.
+        head_params: Parameters of the auxiliary head, which only training has; None where there is none.
     """
 
-    size: NetworkSize
+    size: str
     params: str
     macs: str
-    head_params: str
+    head_params: str | None
 
 
 def facts(run: RunData, evolution: Evolution) -> list[Fact]:
@@ -60,7 +62,7 @@ def facts(run: RunData, evolution: Evolution) -> list[Fact]:
         Fact("Train accuracy", percent(last(run, "train_accuracy")), "half that trains the weights"),
         Fact("Time in epochs", duration(total_seconds(run)), _when(run)),
         Fact("Images per second", speed(run), "median over the epochs"),
-        Fact("Skip connections", skips(run.genotype or _derived(evolution)), "normal + reduction cell"),
+        Fact("Skip connections", skips(run.genotype or _derived(evolution)), _kinds_text(run)),
         Fact("Coin flips", coin_flips(evolution), f"choices with a margin below {COIN_FLIP_MARGIN:g}"),
     ]
     return [fact for fact in found if fact.value != UNKNOWN]
@@ -92,12 +94,25 @@ def flags_of(run: RunData) -> list[Flag]:
     return [Flag(name, value, defaults.get(name) == value) for name, value in run.settings.items()]
 
 
-def network_summary(genotype: Genotype, size: NetworkSize | None = None) -> NetworkSummary:
-    """Returns the size of a genotype's network; by default that of the papers' final network for CIFAR-10."""
-    size = size or NetworkSize()
-    whole, bare = network_cost(genotype, size, auxiliary_head=True), network_cost(genotype, size)
+def network_summary(genotype: AnyGenotype, settings: Mapping[str, str]) -> NetworkSummary:
+    """Returns the size of a genotype's network.
+
+    It is that of the papers' final network for CIFAR-10, but with images of the side that the search enlarged them to.
+
+    Args:
+        genotype: What was found.
+        settings: The flags of its search as text, by name.
+    """
+    space = search_space(genotype.space)
+    side = whole_number(settings.get("image_size", "")) if "init_channels" not in space.size_names else None
+    size = dataclasses.replace(NetworkSize(), image_size=side or NetworkSize.image_size)
+    bare = network_cost(genotype, size)
+    head = next((part.cost for part in network_parts(genotype, size) if part.place == AUXILIARY_HEAD), None)
     return NetworkSummary(
-        size, in_millions(bare.params), in_millions(bare.macs, 1), in_millions(whole.params - bare.params)
+        space.describe_size(size),
+        in_millions(bare.params),
+        in_millions(bare.macs, 1),
+        in_millions(head.params) if head else None,
     )
 
 
@@ -121,11 +136,11 @@ def speed(run: RunData) -> str:
     return f"{np.median(rates):,.0f}" if len(rates) else UNKNOWN
 
 
-def skips(genotype: Genotype | None) -> str:
-    """Returns the skip connections of both cells, as in ``"2 + 0"``."""
+def skips(genotype: AnyGenotype | None) -> str:
+    """Returns the skip connections of each kind, as in ``"2 + 0"``."""
     if genotype is None:
         return UNKNOWN
-    return " + ".join(str(genotype.skips(kind)) for kind in CELL_KINDS)
+    return " + ".join(str(genotype.skips(kind)) for kind in genotype.kinds)
 
 
 def coin_flips(evolution: Evolution) -> str:
@@ -174,12 +189,12 @@ def moment(seconds: float | None) -> str:
         return ""
 
 
-def items_text(genotype: Genotype, kind: str) -> str:
-    """Returns a cell's items in one line, as in ``"0>2 skip_connect, 1>2 sep_conv_3x3"``."""
-    return ", ".join(f"{item.source}>{item.to} {item.op}" for item in genotype.items(kind))
+def items_text(genotype: AnyGenotype, kind: str) -> str:
+    """Returns a kind's items in one line, as in ``"0>2 skip_connect, 1>2 sep_conv_3x3"``."""
+    return ", ".join(f"{item.place} {item.op}" for item in genotype.items(kind))
 
 
-def share_of_equal_items(first: Genotype, second: Genotype) -> float:
+def share_of_equal_items(first: AnyGenotype, second: AnyGenotype) -> float:
     """Returns the share of items that both genotypes have, of all items that either has; 1 for equal ones."""
     one, other = _all_items(first), _all_items(second)
     return len(one & other) / len(one | other)
@@ -191,11 +206,16 @@ def differing_flags(runs: Mapping[str, RunData]) -> list[str]:
     return [name for name in names if len({run.settings.get(name) for run in runs.values()}) > 1]
 
 
-def _all_items(genotype: Genotype) -> set[tuple]:
-    return {(kind, item) for kind in CELL_KINDS for item in genotype.items(kind)}
+def _all_items(genotype: AnyGenotype) -> set[tuple]:
+    return {(kind, item) for kind in genotype.kinds for item in genotype.items(kind)}
 
 
-def _derived(evolution: Evolution) -> Genotype | None:
+def _kinds_text(run: RunData) -> str:
+    """Returns the tables of alphas in one line, as in ``"normal + reduction cell"``."""
+    return " + ".join(title.lower() for title in run.derivation.space.titles.values()).replace(" cell +", " +")
+
+
+def _derived(evolution: Evolution) -> AnyGenotype | None:
     return evolution.last.genotype if evolution.last else None
 
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from fairdarts_tf import derivation
-from fairdarts_tf.alphas import edge_endpoints
+from fairdarts_tf.alphas import edge_endpoints, edge_names, nodes_of
 from fairdarts_tf.errors import ConfigurationError, unknown_name
-from fairdarts_tf.genotypes import ALL_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
+from fairdarts_tf.genotypes import ALL_OPERATIONS, DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
+from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.reductions import reduction_cells
+from fairdarts_tf.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
-    from fairdarts_tf.spaces.darts_supernet import DartsSupernet
+    import numpy as np
 
-KINDS = ("normal", "reduce")
+    from fairdarts_tf.costs import NetworkSize, Part
+    from fairdarts_tf.network import DartsNetwork
+    from fairdarts_tf.settings import SearchSettings
+    from fairdarts_tf.spaces.darts_supernet import DartsSupernet
 
 
 @dataclasses.dataclass(frozen=True)
-class DartsSpace:
+class DartsSpace(SearchSpace):
     """Search space S1 and the size of its supernet.
 
     Args:
@@ -36,6 +39,11 @@ class DartsSpace:
     """
 
     name: ClassVar[str] = "darts"
+    titles: ClassVar[Mapping[str, str]] = {"normal": "Normal cell", "reduce": "Reduction cell"}
+    row_noun: ClassVar[str] = "edge"
+    noun: ClassVar[str] = "cells"
+    skip_kind: ClassVar[str] = "normal"
+    size_names: ClassVar[tuple[str, ...]] = ("init_channels", "layers", "stem")
 
     operations: tuple[str, ...] = FAIRDARTS_OPERATIONS
     nodes: int = 4
@@ -65,12 +73,23 @@ class DartsSpace:
     @property
     def alpha_shapes(self) -> dict[str, tuple[int, int]]:
         """The shape (edges, operations) of each table of alphas, by kind of cell."""
-        return dict.fromkeys(KINDS, (self.edges, len(self.operations)))
+        return dict.fromkeys(self.kinds, (self.edges, len(self.operations)))
 
     @property
     def reductions(self) -> tuple[int, int]:
         """Indices of the cells that reduce."""
         return reduction_cells(self.layers)
+
+    def row_names(self, kind: str) -> list[str]:
+        """Returns the names of a table's rows: ``["0>2", "1>2", "0>3", ...]``."""
+        return edge_names(self.edges)
+
+    def chosen(self, genotype: Genotype, kind: str) -> list[tuple[int, int]]:
+        """Returns (row, column) in a cell's table of alphas of each item of its genotype."""
+        endpoints = edge_endpoints(self.nodes)
+        return [
+            (endpoints.index((item.to, item.source)), self.operations.index(item.op)) for item in genotype.items(kind)
+        ]
 
     def check_image_shape(self, image_shape: tuple[int, int, int]) -> None:
         """Checks that images (height, width, channels) survive the reductions.
@@ -84,6 +103,20 @@ class DartsSpace:
                 f"images of {image_shape[0]} x {image_shape[1]} pixels are too small: {len(self.reductions)} cells "
                 f"halve them, which needs at least {least} pixels a side. Enlarge them with --image_size."
             )
+
+    def check_settings(self, settings: SearchSettings) -> None:
+        """Checks that the supernet of cells can do what a search asks for.
+
+        Raises:
+            ConfigurationError: When it cannot.
+        """
+        super().check_settings(settings)
+        for name in ("rematerialize", "sampled_paths"):
+            if getattr(settings, name):
+                raise ConfigurationError(
+                    f"--{name} is of the layers of --space=mobile; the cells of --space=darts keep few tensors anyway. "
+                    f"Leave it out, or divide the batch with --accumulate."
+                )
 
     def supernet(
         self, image_shape: tuple[int, int, int], num_classes: int, relaxation: str = "sigmoid", **kwargs: object
@@ -112,3 +145,62 @@ class DartsSpace:
     ) -> Genotype:
         """Derives a genotype from relaxed alphas; see `fairdarts_tf.derivation.derive`."""
         return derivation.derive(values, self.operations, method, threshold, max_skips)
+
+    def confidence(
+        self,
+        values: Mapping[str, np.ndarray],
+        method: str = "threshold_sparse",
+        threshold: float = 0.85,
+        max_skips: int | None = None,
+    ) -> list[derivation.Confidence]:
+        """Returns how sure each choice is; see `fairdarts_tf.derivation.confidence`."""
+        return derivation.confidence(values, self.operations, method, threshold, max_skips)
+
+    @classmethod
+    def of_records(cls, settings: Mapping[str, str], tables: Mapping[str, tuple[int, ...]]) -> DartsSpace:
+        """Returns the space of a search as its files have it; without names of operations, those of the papers."""
+        names = tuple(name.strip() for name in settings.get("operations", "").split(",") if name.strip())
+        rows, columns = _shape(tables) or (cls().edges, len(names or FAIRDARTS_OPERATIONS))
+        known = {len(operations): operations for operations in (FAIRDARTS_OPERATIONS, DARTS_OPERATIONS)}
+        if not names and columns not in known:
+            raise ConfigurationError(
+                f"which operations? The alphas have {columns} columns. Name one for each with --operations."
+            )
+        return _RecordedSpace(names or known[columns], nodes_of(rows))
+
+    @classmethod
+    def unknown(cls, tables: Mapping[str, tuple[int, ...]]) -> DartsSpace:
+        """Returns a space whose operations have invented names, of which no genotype can be derived."""
+        rows, columns = _shape(tables)
+        return _RecordedSpace(tuple(f"operation {column}" for column in range(1, columns + 1)), nodes_of(rows))
+
+    @classmethod
+    def network(cls, genotype: Genotype, num_classes: int, options: NetworkOptions, **kwargs: object) -> DartsNetwork:
+        """Returns the network of a genotype, not yet built; see `fairdarts_tf.network.DartsNetwork`."""
+        from fairdarts_tf.network import DartsNetwork
+
+        return DartsNetwork(genotype, num_classes, **dataclasses.asdict(options), **kwargs)
+
+    @classmethod
+    def describe_size(cls, size: NetworkSize) -> str:
+        """Returns the size of a network in words."""
+        return f"{size.init_channels} channels, {size.layers} cells, {super().describe_size(size)}"
+
+    @classmethod
+    def network_parts(cls, genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
+        """Yields every layer of the network with its cost; see `fairdarts_tf.costs.cell_network_parts`."""
+        from fairdarts_tf.costs import cell_network_parts
+
+        return cell_network_parts(genotype, size)
+
+
+@dataclasses.dataclass(frozen=True)
+class _RecordedSpace(DartsSpace):
+    """As a search's files name it: what is wrong with the names is said where a genotype is derived with them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", tuple(self.operations))
+
+
+def _shape(tables: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
+    return next(iter(tables.values()), None)
