@@ -15,15 +15,15 @@ import numpy as np
 from fairdarts_tf.archives import ArchiveError, read_numbers
 from fairdarts_tf.errors import FairDartsError, RunError
 from fairdarts_tf.files import open_file, write_atomically, write_text_atomically
-from fairdarts_tf.genotypes import Genotype
-from fairdarts_tf.network import DartsNetwork
+from fairdarts_tf.genotype_files import AnyGenotype, load_genotype
+from fairdarts_tf.spaces import search_space
+from fairdarts_tf.spaces.network_options import NetworkOptions
 
 FORMAT_VERSION = 1
 WEIGHTS = ("best", "last")
 """Which weights of a run: of the epoch with the highest validation accuracy, or of the last epoch."""
 
 _MODEL_FILE = "model.json"
-_SIZES = ("num_classes", "init_channels", "layers", "stem")
 _MOST = {"num_classes": 1_000_000, "init_channels": 4096, "layers": 1000}
 _MOST_PIXELS = 4096
 _MOST_BYTES = 64 * 2**20
@@ -35,7 +35,8 @@ class FoundNetwork:
     """A network to be used, without auxiliary head, in float32.
 
     Attributes:
-        network: Built, with its weights; takes normalised images and returns logits.
+        network: Built, with its weights; takes normalised images and returns logits. It has `genotype`,
+            `training_variables` and `set_drop_path_rate`, whatever its search space is.
         class_names: By label.
         image_shape: (height, width, channels) of its images.
         mean: (channels,), in units of 0 to 1: an image is normalised as ``(image / 255 - mean) / std``.
@@ -43,7 +44,7 @@ class FoundNetwork:
         dataset: Name of the data set that it was trained on, empty where it is not known.
     """
 
-    network: DartsNetwork
+    network: keras.Model
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     mean: np.ndarray
@@ -63,16 +64,21 @@ def save_description(directory: str | os.PathLike[str], found: FoundNetwork) -> 
 
 def description_of(found: FoundNetwork) -> dict[str, Any]:
     """Returns what ``model.json`` says of a found network."""
-    config = found.network.get_config()
     return {
         "format_version": FORMAT_VERSION,
-        "network": {name: config[name] for name in _SIZES},
+        "network": sizes_of(found.network),
         "class_names": list(found.class_names),
         "image_shape": list(found.image_shape),
         "mean": [float(value) for value in found.mean],
         "std": [float(value) for value in found.std],
         "dataset": found.dataset,
     }
+
+
+def sizes_of(network: keras.Model) -> dict[str, Any]:
+    """Returns what decides a network's size besides its genotype, by name."""
+    config = network.get_config()
+    return {name: config[name] for name in _size_names(network.genotype)}
 
 
 def read_description(directory: str | os.PathLike[str]) -> Mapping[str, Any]:
@@ -98,18 +104,14 @@ def save_weights(directory: str | os.PathLike[str], weights: str, arrays: Mappin
     write_atomically(Path(directory, f"{weights}.npz"), lambda file: np.savez(file, **arrays))
 
 
-def read_weights(network: DartsNetwork) -> dict[str, np.ndarray]:
+def read_weights(network: keras.Model) -> dict[str, np.ndarray]:
     """Returns weights and running statistics by name, without what only training has (drop path)."""
     return {name: np.array(variable.numpy()) for name, variable in network_variables(network).items()}
 
 
-def network_variables(network: DartsNetwork) -> dict[str, keras.Variable]:
+def network_variables(network: keras.Model) -> dict[str, keras.Variable]:
     """Returns the variables that inference needs by a name that does not depend on the network's own."""
-    unused = {
-        id(variable) for cell in network.cells for path in cell.drop_paths.values() for variable in path.variables
-    }
-    if network.auxiliary_head is not None:
-        unused |= {id(variable) for variable in network.auxiliary_head.variables}
+    unused = {id(variable) for variable in network.training_variables}
     return {
         variable.path.removeprefix(f"{network.name}/"): variable
         for variable in network.variables
@@ -134,7 +136,7 @@ def load_found_network(directory: str | os.PathLike[str], weights: str = "best")
     """
     document = read_description(directory)
     try:
-        found = _build(Genotype.load(Path(directory, "genotype.json")), document)
+        found = _build(load_genotype(Path(directory, "genotype.json")), document)
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         reason = str(error) if isinstance(error, FairDartsError) else "its values are not those of a network."
         raise RunError(
@@ -144,23 +146,31 @@ def load_found_network(directory: str | os.PathLike[str], weights: str = "best")
     return found
 
 
-def _build(genotype: Genotype, document: Mapping[str, Any]) -> FoundNetwork:
-    sizes, shape = _checked_sizes(document["network"], document["image_shape"])
+def _size_names(genotype: AnyGenotype) -> tuple[str, ...]:
+    return ("num_classes", *search_space(genotype.space).size_names)
+
+
+def _build(genotype: AnyGenotype, document: Mapping[str, Any]) -> FoundNetwork:
+    named = {name: document["network"][name] for name in _size_names(genotype)}
+    sizes, shape = _checked_sizes(named, document["image_shape"])
     names = tuple(str(name) for name in document["class_names"])
     mean, std = (np.asarray(document[name], np.float32) for name in ("mean", "std"))
     if not np.isfinite([mean, std]).all() or not (std > 0).all():
         raise RunError("mean or std are not those of images.")
     if len(names) != sizes["num_classes"] or mean.shape != shape[2:] or std.shape != shape[2:]:
         raise RunError("names of classes, mean or std do not fit the network.")
-    network = DartsNetwork(genotype, **sizes, name="network")
+    classes = sizes.pop("num_classes")
+    network = search_space(genotype.space).network(genotype, classes, NetworkOptions(**sizes), name="network")
     network.build((None, *shape))
     return FoundNetwork(network, names, shape, mean, std, str(document["dataset"]))
 
 
 def _checked_sizes(network: Mapping[str, Any], image_shape: Any) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Checks that what is to be built is a network, and none that would fill the memory."""
-    sizes = {name: network[name] for name in _SIZES}
-    measures = {name: sizes[name] for name in _MOST} | {f"image_shape[{i}]": side for i, side in enumerate(image_shape)}
+    sizes = dict(network)
+    measures = {name: sizes[name] for name in _MOST if name in sizes} | {
+        f"image_shape[{i}]": side for i, side in enumerate(image_shape)
+    }
     for name, value in measures.items():
         most = _MOST.get(name, _MOST_PIXELS)
         if type(value) is not int or not 1 <= value <= most:
@@ -202,7 +212,7 @@ def _weights_file(directory: Path, weights: str) -> Path:
     )
 
 
-def _assign(network: DartsNetwork, path: Path) -> None:
+def _assign(network: keras.Model, path: Path) -> None:
     try:
         arrays = read_numbers(path)
     except (OSError, ArchiveError) as error:
@@ -210,7 +220,7 @@ def _assign(network: DartsNetwork, path: Path) -> None:
     assign_weights(network, arrays, str(path))
 
 
-def assign_weights(network: DartsNetwork, arrays: Mapping[str, np.ndarray], source: str) -> None:
+def assign_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Sets what `read_weights` returned.
 
     Args:

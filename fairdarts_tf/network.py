@@ -114,6 +114,13 @@ class DartsNetwork(keras.Model):
             for layer in cell.drop_paths.values():
                 layer.rate.assign(rate)
 
+    @property
+    def training_variables(self) -> list[keras.Variable]:
+        """The variables that only training has: those of drop path and of the auxiliary head."""
+        paths = [path for cell in self.cells for path in cell.drop_paths.values()]
+        heads = [] if self.auxiliary_head is None else [self.auxiliary_head]
+        return [variable for layer in (*paths, *heads) for variable in layer.variables]
+
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the logits."""
         return (input_shape[0], self.num_classes)

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from fairdarts_tf.found_network import FoundNetwork
-from fairdarts_tf.network import DartsNetwork
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -31,7 +30,7 @@ class ServingNetwork(keras.Model):
 
     def __init__(
         self,
-        network: DartsNetwork,
+        network: keras.Model,
         class_names: Sequence[str],
         image_shape: Sequence[int],
         mean: Sequence[float],

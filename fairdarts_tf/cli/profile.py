@@ -13,7 +13,7 @@ from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.costs import NetworkSize
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.profiling.counts import COUNTED, Counts, as_fields, count
 from fairdarts_tf.profiling.measurements import Measurements
 from fairdarts_tf.profiling.tables import counts_text, latency_text
@@ -36,14 +36,14 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "init_channels",
     36,
-    "Channels of a node in the first cells. The papers': 36 for CIFAR-10, 48 for ImageNet.",
+    "Channels of a node in the first cells of the space darts. The papers': 36 for CIFAR-10, 48 for ImageNet.",
     flag_values=COMMAND.flags,
     module_name="network",
 )
 flags.DEFINE_integer(
     "layers",
     20,
-    "Number of cells. The papers': 20 for CIFAR-10, 14 for ImageNet.",
+    "Number of cells of the space darts. The papers': 20 for CIFAR-10, 14 for ImageNet.",
     flag_values=COMMAND.flags,
     module_name="network",
 )
@@ -58,7 +58,7 @@ flags.DEFINE_enum(
     "network",
     "cifar",
     ["cifar", "imagenet"],
-    "The stem: one convolution, or three that halve the image.",
+    "The stem of the space darts: one convolution, or three that halve the image.",
     flag_values=COMMAND.flags,
     module_name="network",
 )
@@ -91,7 +91,7 @@ def main() -> None:
     given = COMMAND.flags
     if not given.genotype:
         raise ConfigurationError("which network? Name a published genotype, a file or a search with --genotype.")
-    genotype = Genotype.load(given.genotype)
+    genotype = load_genotype(given.genotype)
     size = _size()
     counts = count(genotype, size)
     measured = None

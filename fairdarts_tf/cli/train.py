@@ -11,7 +11,7 @@ from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.training.settings import TrainSettings, flags_in
@@ -85,7 +85,7 @@ def main() -> int:
     run.check(flags_in(run, settings))
     run.refuse_if_in_use()
     if run.settings() is None:
-        Genotype.load(settings.named_genotype)
+        load_genotype(settings.named_genotype)
     load_tensorflow()
     from fairdarts_tf.devices import cluster_of
     from fairdarts_tf.training.run import run_training

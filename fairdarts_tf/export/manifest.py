@@ -13,7 +13,7 @@ from typing import Any
 from fairdarts_tf.errors import ExportError
 from fairdarts_tf.export.plan import ExportFile
 from fairdarts_tf.export.verification import Verification
-from fairdarts_tf.found_network import FoundNetwork, read_weights
+from fairdarts_tf.found_network import FoundNetwork, read_weights, sizes_of
 from fairdarts_tf.labels import LABELS_FILE
 
 MANIFEST_FILE = "export.json"
@@ -83,13 +83,12 @@ def write_manifest(
     Raises:
         OSError: When it cannot be written.
     """
-    config = found.network.get_config()
     added = {"batch_size": batch_size, "verified_on_images": images}
     document = {
         "format_version": FORMAT_VERSION,
         "network_sha256": digest,
-        "genotype": config["genotype"],
-        "network": {name: config[name] for name in ("num_classes", "init_channels", "layers", "stem")},
+        "genotype": json.loads(found.network.genotype.to_json()),
+        "network": sizes_of(found.network),
         "dataset": found.dataset,
         "class_names": list(found.class_names),
         "image_shape": list(found.image_shape),

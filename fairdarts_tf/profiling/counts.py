@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from fairdarts_tf.costs import AUXILIARY_HEAD, Cost, NetworkSize, Part, network_parts
 from fairdarts_tf.errors import ConfigurationError
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.settings_checks import check_settings
 from fairdarts_tf.spaces.reductions import reduction_cells
 
@@ -55,8 +55,8 @@ class Counts:
 
     Attributes:
         total: Of the whole network, without auxiliary head.
-        auxiliary_head: Of that head, which only training has; None where the images are too small for one.
-        cells: Stem, cells and classifier, in order; without the head.
+        auxiliary_head: Of that head, which only training has; None where there is none, or the images are too small.
+        cells: Stem, cells (of S2: layers) and classifier, in order; without the head.
         operations: The same layers by operation: those that the genotype names, the alignments of the cells' inputs,
             stem and classifier; the one with the most multiply-adds first.
     """
@@ -72,7 +72,7 @@ class Counts:
         return None if self.auxiliary_head is None else self.total.params + self.auxiliary_head.params
 
 
-def count(genotype: Genotype, size: NetworkSize) -> Counts:
+def count(genotype: AnyGenotype, size: NetworkSize) -> Counts:
     """Counts what a network costs.
 
     Raises:
@@ -132,8 +132,8 @@ def as_fields(counts: Counts) -> dict[str, object]:
 
 
 def _operation(part: Part) -> str:
-    """Returns the operation of a layer: in a cell its name without the edge, else its place."""
-    return part.name.split()[-1] if part.place.startswith("cell_") else part.place
+    """Returns the operation of a layer: in a numbered place its name without the edge, else the place."""
+    return part.name.split()[-1] if part.place[-1].isdigit() else part.place
 
 
 def _grouped(parts: Iterable[Part], key: Callable[[Part], str], kinds: dict[str, str]) -> tuple[Group, ...]:

@@ -22,18 +22,19 @@ from fairdarts_tf.export.saved_model import write_saved_model
 from fairdarts_tf.export.tflite import convert
 from fairdarts_tf.export.verification import size_in_bytes
 from fairdarts_tf.found_network import FoundNetwork, read_weights, save_description, save_weights
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.labels import LABELS_FILE, labels_text
-from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.profiling.measurements import FORMS, Latency, Measurements
 from fairdarts_tf.serving import ServingNetwork
+from fairdarts_tf.spaces import search_space
+from fairdarts_tf.spaces.network_options import NetworkOptions
 
 RUNS = 50
 PACKAGES = Path(__file__).resolve().parents[2]
 
 
 def measure_latency(
-    genotype: Genotype, size: NetworkSize, runs: int = RUNS, forms: Sequence[str] = FORMS
+    genotype: AnyGenotype, size: NetworkSize, runs: int = RUNS, forms: Sequence[str] = FORMS
 ) -> Measurements:
     """Measures a network with random weights as Keras, SavedModel and TFLite (float32) run it, one image at a time.
 
@@ -54,15 +55,9 @@ def measure_latency(
     return Measurements(runs, os.cpu_count() or 1, rows)
 
 
-def _random_network(genotype: Genotype, size: NetworkSize) -> FoundNetwork:
-    network = DartsNetwork(
-        genotype,
-        size.num_classes,
-        init_channels=size.init_channels,
-        layers=size.layers,
-        stem=size.stem,
-        name="network",
-    )
+def _random_network(genotype: AnyGenotype, size: NetworkSize) -> FoundNetwork:
+    options = NetworkOptions(init_channels=size.init_channels, layers=size.layers, stem=size.stem)
+    network = search_space(genotype.space).network(genotype, size.num_classes, options, name="network")
     shape = (size.image_size, size.image_size, size.image_channels)
     network.build((None, *shape))
     names = tuple(str(label) for label in range(size.num_classes))

@@ -27,7 +27,7 @@ def counts_text(counts: Counts) -> str:
             f"parameters with auxiliary head  {_TOO_SMALL if with_head is None else f'{with_head:15,}'}",
             f"multiply-adds of one image      {total.macs:15,}",
             "",
-            *table(["cell", *_COST_NAMES], cells),
+            *table(["place", *_COST_NAMES], cells),
             "",
             *table(["operation", "count", *_COST_NAMES], operations),
             "",
@@ -67,7 +67,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 _ALIGNMENTS = "align_older and align_newer bring the two inputs of a cell to its channels and size."
-_TOO_SMALL = "- (the images are too small for one)"
+_TOO_SMALL = "- (there is none, or none for images so small)"
 _COST_NAMES = ("params", "share", "macs", "share")
 
 

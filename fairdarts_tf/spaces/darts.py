@@ -43,6 +43,7 @@ class DartsSpace(SearchSpace):
     row_noun: ClassVar[str] = "edge"
     noun: ClassVar[str] = "cells"
     skip_kind: ClassVar[str] = "normal"
+    stem_kernel: ClassVar[str] = "stem/block/kernel"
     size_names: ClassVar[tuple[str, ...]] = ("init_channels", "layers", "stem")
 
     operations: tuple[str, ...] = FAIRDARTS_OPERATIONS
@@ -173,6 +174,12 @@ class DartsSpace(SearchSpace):
         """Returns a space whose operations have invented names, of which no genotype can be derived."""
         rows, columns = _shape(tables)
         return _RecordedSpace(tuple(f"operation {column}" for column in range(1, columns + 1)), nodes_of(rows))
+
+    def inherit_weights(self, network: DartsNetwork, supernet: DartsSupernet) -> None:
+        """Sets a network's weights to the supernet's; see `fairdarts_tf.cell_inheritance`."""
+        from fairdarts_tf.cell_inheritance import inherit_cells
+
+        inherit_cells(network, supernet)
 
     @classmethod
     def network(cls, genotype: Genotype, num_classes: int, options: NetworkOptions, **kwargs: object) -> DartsNetwork:

@@ -79,6 +79,7 @@ class MobileSpace(SearchSpace):
     row_noun: ClassVar[str] = "layer"
     noun: ClassVar[str] = "layers"
     skip_kind: ClassVar[str] = KINDS[0]
+    stem_kernel: ClassVar[str] = "stem/kernel"
     size_names: ClassVar[tuple[str, ...]] = ()
 
     mobile_widths: tuple[int, ...] = (32, 40, 80, 96, 192, 320)
@@ -223,14 +224,18 @@ class MobileSpace(SearchSpace):
         check_method(settings.method)
         if settings.node_penalty:
             raise ConfigurationError("--node_penalty is of cells, whose nodes may lack inputs. Leave it out.")
-        if settings.sampled_paths > len(self.operations):
-            raise ConfigurationError(
-                f"--sampled_paths={settings.sampled_paths}, but a layer has {len(self.operations)} operations at most."
-            )
+        if settings.rematerialize and settings.xla:
+            raise ConfigurationError("--xla would merge what --rematerialize computes twice. Leave one of them out.")
         if not settings.sampled_paths:
             return
+        if not 2 <= settings.sampled_paths <= len(self.operations):
+            raise ConfigurationError(
+                f"--sampled_paths is {settings.sampled_paths}, but must be 0, for all operations, or from 2 to "
+                f"{len(self.operations)}, which a layer has at most: one path alone says nothing of the others."
+            )
         for name, asked in (
             ("unrolled", settings.unrolled),
+            ("single_level", settings.single_level),
             ("log_eigenvalue", settings.measures_eigenvalue),
             ("rematerialize", settings.rematerialize),
             *((name, True) for name in settings.perturbations),
@@ -291,6 +296,12 @@ class MobileSpace(SearchSpace):
         """Returns a space whose layers and operations are not known, of which no genotype can be derived."""
         rows, columns = tables[KINDS[0]]
         return _UnknownSpace(mobile_widths=(1,), mobile_depths=(rows,), mobile_strides=(1,), columns=columns)
+
+    def inherit_weights(self, network: MobileNetwork, supernet: MobileSupernet) -> None:
+        """Sets a network's weights to the supernet's; see `fairdarts_tf.layer_inheritance`."""
+        from fairdarts_tf.layer_inheritance import inherit_layers
+
+        inherit_layers(network, supernet)
 
     @classmethod
     def network(

@@ -32,6 +32,7 @@ class SearchSpace(ABC):
         row_noun: What a row of a table is, as in ``"edge"``.
         noun: What its genotypes consist of, as in ``"cells"``.
         skip_kind: The table whose skip connections ``--max_skips`` limits and ``--early_stopping=skips`` counts.
+        stem_kernel: Path of the supernet's first kernel, whose shape tells the channels of the images.
         size_names: Fields of `NetworkOptions` that decide the size of its networks besides the genotype.
     """
 
@@ -40,6 +41,7 @@ class SearchSpace(ABC):
     row_noun: ClassVar[str]
     noun: ClassVar[str]
     skip_kind: ClassVar[str]
+    stem_kernel: ClassVar[str]
     size_names: ClassVar[tuple[str, ...]]
 
     operations: tuple[str, ...]
@@ -171,6 +173,18 @@ class SearchSpace(ABC):
 
         Raises:
             ConfigurationError: When it cannot have these options.
+        """
+
+    @abstractmethod
+    def inherit_weights(self, network: keras.Model, supernet: keras.Model) -> None:
+        """Sets the weights of a network of this space to those that its supernet has for what the genotype keeps.
+
+        Args:
+            network: Built, with as many classes as the supernet.
+            supernet: Built.
+
+        Raises:
+            RunError: When they do not fit. Nothing is set then.
         """
 
     @classmethod

@@ -89,7 +89,7 @@ def heat_maps_of(label: str) -> Draw:
     def draw(results: Results) -> Figure:
         run = results.first_runs()[label]
         weights = {kind: tables[-1] for kind, tables in run.mixing_weights().items()}
-        figure = draw_heat_maps(weights, run.derivation.operations)
+        figure = draw_heat_maps(weights, run.derivation.space)
         figure.suptitle(f"{label}, {run.derivation.relaxation}", x=0.99, ha="right", size=8)
         return figure
 

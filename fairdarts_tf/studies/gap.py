@@ -11,16 +11,16 @@ from fairdarts_tf import data
 from fairdarts_tf.data import LabelledImages
 from fairdarts_tf.evaluation.run import evaluate
 from fairdarts_tf.found_network import FoundNetwork
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.inherited_weights import inherit_weights, load_supernet
-from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.spaces.network_options import NetworkOptions
 
 _DRAW_SEED = 0
 
 
 def discretisation_gap(
-    search_workdir: str | os.PathLike[str], genotype: Genotype, settings: SearchSettings, most_images: int
+    search_workdir: str | os.PathLike[str], genotype: AnyGenotype, settings: SearchSettings, most_images: int
 ) -> dict[str, float | int]:
     """Compares a supernet with the network of a genotype that has the supernet's weights and is not trained further.
 
@@ -50,9 +50,8 @@ def discretisation_gap(
     mean, std = data.statistics_for(settings.dataset, train.images)
     images = _drawn(data.load_dataset(settings.dataset, "test", **options), most_images)
     supernet, _ = load_supernet(search_workdir)
-    network = DartsNetwork(
-        genotype, images.num_classes, init_channels=settings.init_channels, layers=settings.layers, name="network"
-    )
+    options = NetworkOptions(init_channels=settings.init_channels, layers=settings.layers)
+    network = supernet.space.network(genotype, images.num_classes, options, name="network")
     network.build((None, *images.image_shape))
     inherit_weights(network, supernet)
     of_supernet, of_network = (_accuracy(model, images, mean, std) for model in (supernet, network))

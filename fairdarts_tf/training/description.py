@@ -14,7 +14,7 @@ from fairdarts_tf.found_network import (
     read_description,
     save_description,
 )
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype, load_genotype
 from fairdarts_tf.runs import Run
 
 
@@ -38,7 +38,7 @@ def check_description(run: Run, found: FoundNetwork) -> None:
         )
 
 
-def check_genotype(run: Run, genotype: Genotype, named: str | os.PathLike[str]) -> None:
+def check_genotype(run: Run, genotype: AnyGenotype, named: str | os.PathLike[str]) -> None:
     """Checks that a name or a file still means the genotype that a training was begun with.
 
     Args:
@@ -50,7 +50,7 @@ def check_genotype(run: Run, genotype: Genotype, named: str | os.PathLike[str]) 
         RunError: When it means another one.
     """
     try:
-        now = Genotype.load(named)
+        now = load_genotype(named)
     except (GenotypeError, OSError):
         return
     own = run.workdir / "genotype.json"

@@ -13,7 +13,6 @@ from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.found_network import network_variables
 from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.model_state import optimizer_variables
-from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.one_graph import OneGraphModel
 from fairdarts_tf.optimizers import ReferenceOptimizer
 from fairdarts_tf.training.weight_average import WeightAverage
@@ -37,7 +36,7 @@ class Training(OneGraphModel):
         finite_check: What of the steps' losses and gradients was not finite; made by `compile`.
     """
 
-    def __init__(self, network: DartsNetwork, **kwargs: object) -> None:
+    def __init__(self, network: keras.Model, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.network = network
         self.average: WeightAverage | None = None

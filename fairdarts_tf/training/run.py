@@ -16,13 +16,14 @@ from fairdarts_tf.checkpoints import list_checkpoints
 from fairdarts_tf.distribution import distribute
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.found_network import FoundNetwork
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import AnyGenotype, load_genotype
 from fairdarts_tf.kernels.library import say_if_left_out
-from fairdarts_tf.network import DartsNetwork
 from fairdarts_tf.optimizers import MomentumSGD
 from fairdarts_tf.resuming import restore, share_state
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
+from fairdarts_tf.spaces import search_space
+from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.training.data import TrainingData, load_training_images
 from fairdarts_tf.training.description import check_description, check_genotype, write_description
 from fairdarts_tf.training.epoch_report import describe_epoch
@@ -80,7 +81,9 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
         return _train_on(settings, genotype, run, strategy)
 
 
-def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: tf.distribute.Strategy) -> TrainResult:
+def _train_on(
+    settings: TrainSettings, genotype: AnyGenotype, run: Run, strategy: tf.distribute.Strategy
+) -> TrainResult:
     check_agreement(settings.as_flags() | {"genotype": genotype.to_json()}, strategy)
     images = load_training_images(settings)
     batches = TrainingData(settings, images)
@@ -137,7 +140,7 @@ def _train_on(settings: TrainSettings, genotype: Genotype, run: Run, strategy: t
     return TrainResult(history, training)
 
 
-def genotype_of(settings: TrainSettings, run: Run) -> Genotype:
+def genotype_of(settings: TrainSettings, run: Run) -> AnyGenotype:
     """Returns the genotype of a training: that of its directory, once it has begun.
 
     Raises:
@@ -146,15 +149,15 @@ def genotype_of(settings: TrainSettings, run: Run) -> Genotype:
     """
     begun, named = run.workdir / "genotype.json", settings.named_genotype
     if not begun.is_file():
-        return Genotype.load(named)
-    genotype = Genotype.load(begun)
+        return load_genotype(named)
+    genotype = load_genotype(begun)
     check_genotype(run, genotype, named)
     return genotype
 
 
 def build_training(
     settings: TrainSettings,
-    genotype: Genotype,
+    genotype: AnyGenotype,
     image_shape: tuple[int, int, int],
     num_classes: int,
     strategy: tf.distribute.Strategy | None = None,
@@ -169,18 +172,21 @@ def build_training(
         strategy: Defaults to None: the strategy in scope.
 
     Raises:
-        ConfigurationError: When the images are too small for the network.
+        ConfigurationError: When the images are too small for the network, or it cannot have what is asked for.
     """
     keras.utils.set_random_seed(settings.seed)
     with (strategy or tf.distribute.get_strategy()).scope():
-        network = DartsNetwork(
-            genotype,
-            num_classes,
+        options = NetworkOptions(
             init_channels=settings.init_channels,
             layers=settings.layers,
             stem=settings.network,
             auxiliary=settings.auxiliary_weight > 0,
             drop_path=settings.drop_path_at,
+        )
+        network = search_space(genotype.space).network(
+            genotype,
+            num_classes,
+            options,
             dtype=keras.dtype_policies.DTypePolicy(settings.precision),
             name="network",
         )

@@ -42,12 +42,13 @@ class TrainSettings:
         augmentation: ``none`` or ``randaugment``, before the crop.
         augmentation_operations: How many operations RandAugment applies to an image.
         augmentation_strength: Strength of RandAugment's operations, from 0 to 1.
-        network: ``cifar`` or ``imagenet``: the stem, and the stride of the auxiliary head.
-        init_channels: Channels of a node in the first cells.
-        layers: Number of cells.
+        network: ``cifar`` or ``imagenet``: the stem of S1, and the stride of the auxiliary head.
+        init_channels: Channels of a node in the first cells of S1; a genotype of S2 says its own widths.
+        layers: Number of cells of S1.
         drop_path: Probability, at the end, that a path is dropped; it grows from 0 in proportion to the epochs.
-        drop_path_at: ``node`` (FairDARTS: a node's sum) or ``operation`` (DARTS: each operation but the identity).
-        auxiliary_weight: Weight of the auxiliary head's loss; 0 for no head.
+        drop_path_at: ``node`` (FairDARTS: a node's sum) or ``operation`` (DARTS: each operation but the identity); of
+            S2 it is what a residual connection leads past, either way.
+        auxiliary_weight: Weight of the auxiliary head's loss; 0 for no head, which networks of S2 do not have.
         label_smoothing: The share of the target that is spread evenly over all classes.
         epochs: Number of epochs.
         steps_per_epoch: Steps of an epoch; 0: as many as the training images have full batches.
@@ -142,7 +143,7 @@ class TrainSettings:
 
     @property
     def named_genotype(self) -> str | Path:
-        """What `Genotype.load` is to read: `genotype`, or else the directory `init_from`, whatever its name is."""
+        """What `load_genotype` is to read: `genotype`, or else the directory `init_from`, whatever its name is."""
         return self.genotype or Path(self.init_from)
 
     def as_flags(self) -> dict[str, str]:
