@@ -50,7 +50,7 @@ def cluster_of(name: str) -> Cluster:
     return cluster
 
 
-def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
+def strategy(name: str, batch_size: int, parts: int = 1) -> tf.distribute.Strategy:
     """Returns the strategy of a run; where it has several workers, call this before TensorFlow computes anything.
 
     Args:
@@ -58,21 +58,22 @@ def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
             one device; ``"none"``: one device; ``"mirrored"``: all GPUs, or all logical CPU devices where there is no
             GPU; ``"multi_worker"``: all workers.
         batch_size: Images of a step over all replicas.
+        parts: In how many parts a replica takes its images. Defaults to 1.
 
     Raises:
         ConfigurationError: When the replicas cannot share a batch evenly: a smaller part would weigh too much.
     """
     if cluster_of(name).has_several:
-        return _over_workers(batch_size)
+        return _over_workers(batch_size, parts)
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "none" or (name == "auto" and len(gpus) < 2):
         return tf.distribute.get_strategy()
     devices = gpus or [device.name for device in tf.config.list_logical_devices("CPU")]
-    _check_batch(batch_size, len(devices))
+    _check_batch(batch_size, len(devices), parts)
     return tf.distribute.MirroredStrategy([_short(device) for device in devices])
 
 
-def _over_workers(batch_size: int) -> tf.distribute.Strategy:
+def _over_workers(batch_size: int, parts: int) -> tf.distribute.Strategy:
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -80,11 +81,16 @@ def _over_workers(batch_size: int) -> tf.distribute.Strategy:
             f"a run on several workers must be the first that this process does with TensorFlow ({error}). Start it in "
             "a process of its own, as bin/search and bin/train do."
         ) from error
-    _check_batch(batch_size, strategy.num_replicas_in_sync)
+    _check_batch(batch_size, strategy.num_replicas_in_sync, parts)
     return strategy
 
 
-def _check_batch(batch_size: int, replicas: int) -> None:
+def _check_batch(batch_size: int, replicas: int, parts: int) -> None:
+    if parts > 1 and batch_size % (replicas * parts):
+        raise ConfigurationError(
+            f"--batch_size={batch_size} cannot be shared evenly by {replicas} replicas that take it in {parts} parts. "
+            f"Use a multiple of {replicas * parts}."
+        )
     if batch_size % replicas:
         raise ConfigurationError(
             f"--batch_size={batch_size} cannot be shared evenly by {replicas} replicas. Use a multiple of {replicas}, "

@@ -229,19 +229,23 @@ class SearchPerturbations:
         for name, variable in self.strengths.items():
             variable.assign(strengths[name])
 
-    def at(self, step: tf.Tensor, half: str, images: tf.Tensor) -> Perturbation:
+    def at(
+        self, step: tf.Tensor, half: str, images: tf.Tensor, part: tf.Tensor | int = 0, parts: int = 1
+    ) -> Perturbation:
         """Returns what disturbs one pass.
 
         Args:
             step: Steps done before.
             half: ``"search"`` or ``"train"``.
-            images: This replica's, (batch, ...).
+            images: This replica's, or a part of these, (batch, ...).
+            part: Which part. Defaults to 0.
+            parts: How many there are, of equal size. Defaults to 1.
         """
-        count = count_replicas()
+        count = count_replicas() * parts
         batch = images.shape[0] or tf.shape(images)[0]
         draw = Draw(tf.constant([self._seed, HALVES.index(half)]), batch)
         if count > 1:
-            place = tf.cast(replica_index(), tf.int32)
+            place = tf.cast(replica_index(), tf.int32) * parts + part
             draw = dataclasses.replace(draw, first=place * batch, total=count * batch)
         return Perturbation(self._rules, draw.of(tf.cast(step, tf.int32)))
 

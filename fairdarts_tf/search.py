@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.accumulation import in_parts
 from fairdarts_tf.batch_statistics import synchronized_statistics
 from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.kernels.library import portable_graph
@@ -76,6 +77,7 @@ class Search(OneGraphModel):
         zero_one_weight: float = 10.0,
         penalties: Mapping[str, Penalty] | None = None,
         sync_batch_norm: bool = False,
+        accumulate: int = 1,
         jit_compile: bool = False,
         **kwargs: object,
     ) -> None:
@@ -90,6 +92,8 @@ class Search(OneGraphModel):
                 None: nothing.
             sync_batch_norm: Whether BatchNorm uses the statistics of the whole batch, not of each replica's part.
                 Defaults to False.
+            accumulate: Parts that a replica's batch is taken in, one after the other: see `fairdarts_tf.accumulation`.
+                Defaults to 1.
             jit_compile: Whether XLA compiles the step. Defaults to False.
             kwargs: Of `keras.Model.compile`.
 
@@ -102,6 +106,7 @@ class Search(OneGraphModel):
         self.zero_one_weight = zero_one_weight
         self.penalties = dict(penalties or {})
         self.sync_batch_norm = sync_batch_norm
+        self.accumulate = accumulate
         with self.distribute_strategy.scope():
             self._means |= {name: keras.metrics.Mean(name=name, dtype="float32") for name in self.penalties}
             weight_optimizer.build(self.supernet.network_weights)
@@ -241,12 +246,34 @@ class Search(OneGraphModel):
         penalty: Callable[[], tf.Tensor] | None = None,
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Returns what `_gradients` does, and the logits, without recording either."""
+
+        def differentiate(
+            images: tf.Tensor, labels: tf.Tensor, part: tf.Tensor | int
+        ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+            gradients, logits = self._differentiate_part(images, labels, part, variables, half, optimizer, penalty)
+            return gradients, [logits]
+
+        dtype = self.supernet.classifier.compute_dtype
+        gradients, (logits,) = in_parts(differentiate, images, labels, self.accumulate, variables, [dtype])
+        return gradients, logits
+
+    def _differentiate_part(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        part: tf.Tensor | int,
+        variables: list[keras.Variable],
+        half: str,
+        optimizer: ReferenceOptimizer,
+        penalty: Callable[[], tf.Tensor] | None,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Returns the gradients of a part of the batch as if it were all, and its logits."""
         sources = [variable.value for variable in variables]
         # Only these variables are watched: the other half's gradients would be traced in vain.
         with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             with synchronized_statistics(self.sync_batch_norm):
-                logits = self.supernet(images, training=True, **self._disturbances(images, half))
+                logits = self.supernet(images, training=True, **self._disturbances(images, half, part))
             loss = tf.reduce_mean(_cross_entropy(labels, logits))
             if penalty is not None:
                 loss += tf.cast(penalty(), loss.dtype)
@@ -260,11 +287,11 @@ class Search(OneGraphModel):
         for kept, table in zip(self._alphas_before, self._alpha_tables, strict=True):
             kept.assign(table.value)
 
-    def _disturbances(self, images: tf.Tensor, half: str) -> dict[str, object]:
+    def _disturbances(self, images: tf.Tensor, half: str, part: tf.Tensor | int) -> dict[str, object]:
         """Returns what the supernet is called with besides: both passes of a step on the same images draw the same."""
         if self.perturbations is None:
             return {}
-        return {"perturbation": self.perturbations.at(self.optimizer.iterations, half, images)}
+        return {"perturbation": self.perturbations.at(self.optimizer.iterations, half, images, part, self.accumulate)}
 
     def _penalty(self) -> tf.Tensor:
         weights = self.supernet.mixing_weights()

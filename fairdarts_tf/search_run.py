@@ -84,7 +84,7 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
 def _search(settings: SearchSettings, run: Run) -> SearchResult:
     run.check(settings.as_flags())
     space_of(settings)
-    strategy = devices.strategy(settings.strategy, settings.batch_size)
+    strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
     with lost_workers_named(strategy):
         return _search_on(settings, run, strategy)
 
@@ -238,6 +238,7 @@ def build_search(
             zero_one_weight=settings.zero_one_weight,
             penalties=_penalties(settings, space),
             sync_batch_norm=settings.sync_batch_norm,
+            accumulate=settings.accumulate,
             jit_compile=settings.xla,
         )
 

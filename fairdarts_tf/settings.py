@@ -12,7 +12,16 @@ from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
 from fairdarts_tf.perturbation_schedules import DROPOUT_SCHEDULES, NOISES, dropout_rate, noise_factor
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
-from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings, set_tuples, values_of
+from fairdarts_tf.settings_checks import (
+    ON_NAN,
+    PRECISIONS,
+    STRATEGIES,
+    as_flags,
+    check_accumulation,
+    check_settings,
+    set_tuples,
+    values_of,
+)
 from fairdarts_tf.spaces import space_of
 from fairdarts_tf.spaces.mobile import MobileSpace
 
@@ -211,6 +220,7 @@ class SearchSettings:
         if self.unrolled and self.single_level:
             raise ConfigurationError("--unrolled and --single_level are two ways to update the alphas. Leave one out.")
         self._check_early_stopping()
+        check_accumulation(self)
         if self.unrolled and self.accumulate > 1:
             raise ConfigurationError("--unrolled looks one step of the whole batch ahead. Leave --accumulate out.")
         for name, asked in (("unrolled", self.unrolled), ("log_eigenvalue", self.measures_eigenvalue)):

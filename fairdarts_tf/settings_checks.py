@@ -34,6 +34,27 @@ def check_settings(
             raise ConfigurationError(f"--{name} is {value}, but must be from {least:g} to {most:g}.")
 
 
+def check_accumulation(settings: object) -> None:
+    """Checks that a batch can be taken in so many parts.
+
+    Args:
+        settings: With `batch_size`, `accumulate` and `sync_batch_norm`.
+
+    Raises:
+        ConfigurationError: When it cannot.
+    """
+    if settings.batch_size % settings.accumulate:
+        raise ConfigurationError(
+            f"--batch_size={settings.batch_size} cannot be taken in {settings.accumulate} equal parts. Make it a "
+            "multiple of --accumulate."
+        )
+    if settings.accumulate > 1 and settings.sync_batch_norm:
+        raise ConfigurationError(
+            "--sync_batch_norm normalises by the whole batch, of which --accumulate sees one part at a time. Leave one "
+            "of them out."
+        )
+
+
 def set_tuples(settings: object) -> None:
     """Makes tuples of the sequences in a dataclass' fields of that type, with whole numbers where the default has them.
 

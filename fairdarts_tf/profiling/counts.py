@@ -9,6 +9,7 @@ from fairdarts_tf.costs import AUXILIARY_HEAD, Cost, NetworkSize, Part, network_
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.settings_checks import check_settings
+from fairdarts_tf.spaces import search_space
 from fairdarts_tf.spaces.reductions import reduction_cells
 
 COUNTED = (
@@ -59,12 +60,14 @@ class Counts:
         cells: Stem, cells (of S2: layers) and classifier, in order; without the head.
         operations: The same layers by operation: those that the genotype names, the alignments of the cells' inputs,
             stem and classifier; the one with the most multiply-adds first.
+        no_auxiliary_head: Why there is no auxiliary head, where there is none.
     """
 
     total: Cost
     auxiliary_head: Cost | None
     cells: tuple[Group, ...]
     operations: tuple[Group, ...]
+    no_auxiliary_head: str
 
     @property
     def params_with_auxiliary_head(self) -> int | None:
@@ -91,6 +94,7 @@ def count(genotype: AnyGenotype, size: NetworkSize) -> Counts:
         auxiliary_head=head,
         cells=_grouped(inside, lambda part: part.place, kinds),
         operations=tuple(sorted(operations, key=lambda group: (-group.cost.macs, -group.cost.params, group.name))),
+        no_auxiliary_head=search_space(genotype.space).no_auxiliary_head,
     )
 
 

@@ -16,6 +16,7 @@ def counts_text(counts: Counts) -> str:
     """Returns totals, a table by cell, a table by operation, and what is counted."""
     total = counts.total
     with_head = counts.params_with_auxiliary_head
+    head = f"- ({counts.no_auxiliary_head})" if with_head is None else f"{with_head:15,}"
     cells = [
         [f"{cell.name} ({cell.kind})" if cell.kind else cell.name, *_cost_fields(cell.cost, total)]
         for cell in counts.cells
@@ -24,7 +25,7 @@ def counts_text(counts: Counts) -> str:
     return "\n".join(
         [
             f"parameters                      {total.params:15,}",
-            f"parameters with auxiliary head  {_TOO_SMALL if with_head is None else f'{with_head:15,}'}",
+            f"parameters with auxiliary head  {head}",
             f"multiply-adds of one image      {total.macs:15,}",
             "",
             *table(["place", *_COST_NAMES], cells),
@@ -67,7 +68,6 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 _ALIGNMENTS = "align_older and align_newer bring the two inputs of a cell to its channels and size."
-_TOO_SMALL = "- (there is none, or none for images so small)"
 _COST_NAMES = ("params", "share", "macs", "share")
 
 

@@ -44,6 +44,7 @@ class DartsSpace(SearchSpace):
     noun: ClassVar[str] = "cells"
     skip_kind: ClassVar[str] = "normal"
     stem_kernel: ClassVar[str] = "stem/block/kernel"
+    no_auxiliary_head: ClassVar[str] = "the images are too small for one"
     size_names: ClassVar[tuple[str, ...]] = ("init_channels", "layers", "stem")
 
     operations: tuple[str, ...] = FAIRDARTS_OPERATIONS

@@ -80,6 +80,7 @@ class MobileSpace(SearchSpace):
     noun: ClassVar[str] = "layers"
     skip_kind: ClassVar[str] = KINDS[0]
     stem_kernel: ClassVar[str] = "stem/kernel"
+    no_auxiliary_head: ClassVar[str] = "networks of the space mobile have none"
     size_names: ClassVar[tuple[str, ...]] = ()
 
     mobile_widths: tuple[int, ...] = (32, 40, 80, 96, 192, 320)

@@ -33,6 +33,7 @@ class SearchSpace(ABC):
         noun: What its genotypes consist of, as in ``"cells"``.
         skip_kind: The table whose skip connections ``--max_skips`` limits and ``--early_stopping=skips`` counts.
         stem_kernel: Path of the supernet's first kernel, whose shape tells the channels of the images.
+        no_auxiliary_head: Why a network of this space may have no auxiliary head, half a sentence.
         size_names: Fields of `NetworkOptions` that decide the size of its networks besides the genotype.
     """
 
@@ -42,6 +43,7 @@ class SearchSpace(ABC):
     noun: ClassVar[str]
     skip_kind: ClassVar[str]
     stem_kernel: ClassVar[str]
+    no_auxiliary_head: ClassVar[str]
     size_names: ClassVar[tuple[str, ...]]
 
     operations: tuple[str, ...]

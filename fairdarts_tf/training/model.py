@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.accumulation import in_parts
 from fairdarts_tf.batch_statistics import synchronized_statistics
 from fairdarts_tf.finite_check import FiniteCheck
 from fairdarts_tf.found_network import network_variables
@@ -50,6 +51,7 @@ class Training(OneGraphModel):
         label_smoothing: float = 0.0,
         average_decay: float = 0.0,
         sync_batch_norm: bool = False,
+        accumulate: int = 1,
         jit_compile: bool = False,
         **kwargs: object,
     ) -> None:
@@ -62,6 +64,8 @@ class Training(OneGraphModel):
             average_decay: Decay of the moving average of the weights. Defaults to 0: none is kept.
             sync_batch_norm: Whether BatchNorm uses the statistics of the whole batch, not of each replica's part.
                 Defaults to False.
+            accumulate: Parts that a replica's batch is taken in, one after the other: see `fairdarts_tf.accumulation`.
+                What drop path drops is drawn for each part by itself. Defaults to 1.
             jit_compile: Whether XLA compiles the step. Defaults to False.
             kwargs: Of `keras.Model.compile`.
         """
@@ -69,6 +73,7 @@ class Training(OneGraphModel):
         self.auxiliary_weight = auxiliary_weight
         self.label_smoothing = label_smoothing
         self.sync_batch_norm = sync_batch_norm
+        self.accumulate = accumulate
         with self.distribute_strategy.scope():
             optimizer.build(self.network.trainable_variables)
             self.average = WeightAverage(network_variables(self.network), average_decay) if average_decay else None
@@ -96,6 +101,20 @@ class Training(OneGraphModel):
             The running means of the metrics; the loss there is the main classifier's.
         """
         images, labels = data
+        variables, dtype = self.network.trainable_variables, self.network.classifier.compute_dtype
+        gradients, (logits, losses) = in_parts(
+            self._differentiate, images, labels, self.accumulate, variables, [dtype, dtype]
+        )
+        step = tf.convert_to_tensor(self.optimizer.iterations)
+        self.optimizer.apply(gradients, self.network.trainable_variables)
+        if self.average is not None:
+            self.average.update(step)
+        return self._record(labels, logits, losses)
+
+    def _differentiate(
+        self, images: tf.Tensor, labels: tf.Tensor, part: tf.Tensor | int
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Returns the gradients of a part of the batch as if it were all, and logits and losses of its images."""
         sources = [variable.value for variable in self.network.trainable_variables]
         with portable_graph(self.jit_compile), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
@@ -108,12 +127,7 @@ class Training(OneGraphModel):
             self.finite_check.note(_LOSS, loss)
             # Optimizers sum gradients over replicas.
             loss = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
-        gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
-        step = tf.convert_to_tensor(self.optimizer.iterations)
-        self.optimizer.apply(gradients, self.network.trainable_variables)
-        if self.average is not None:
-            self.average.update(step)
-        return self._record(labels, logits, losses)
+        return tape.gradient(loss, sources, unconnected_gradients="zero"), [logits, losses]
 
     def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Measures plain cross-entropy and accuracy on a batch, with the running statistics."""

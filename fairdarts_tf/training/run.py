@@ -76,7 +76,7 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
 def _train(settings: TrainSettings, run: Run) -> TrainResult:
     run.check(flags_in(run, settings))
     genotype = genotype_of(settings, run)
-    strategy = devices.strategy(settings.strategy, settings.batch_size)
+    strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
     with lost_workers_named(strategy):
         return _train_on(settings, genotype, run, strategy)
 
@@ -204,6 +204,7 @@ def build_training(
             label_smoothing=settings.label_smoothing,
             average_decay=settings.average_decay,
             sync_batch_norm=settings.sync_batch_norm,
+            accumulate=settings.accumulate,
             jit_compile=settings.xla,
         )
     return training

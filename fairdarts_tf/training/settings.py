@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.runs import Run
-from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_settings
+from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_accumulation, check_settings
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
 
 NETWORKS = ("cifar", "imagenet")
@@ -53,6 +53,8 @@ class TrainSettings:
         epochs: Number of epochs.
         steps_per_epoch: Steps of an epoch; 0: as many as the training images have full batches.
         batch_size: Images of a step over all replicas.
+        accumulate: Parts that the batch of a step is divided into, one after the other, to take less memory; BatchNorm
+            normalises each part by its own statistics.
         schedule: Of the learning rate: ``cosine``, ``linear`` (both fall to `learning_rate_min`), ``exponential``
             or ``constant``.
         learning_rate: Rate of the first epoch after the warm-up.
@@ -105,6 +107,7 @@ class TrainSettings:
     epochs: int = 600
     steps_per_epoch: int = 0
     batch_size: int = 96
+    accumulate: int = 1
     schedule: str = "cosine"
     learning_rate: float = 0.025
     learning_rate_min: float = 0.0
@@ -125,6 +128,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         check_settings(self, _CHOICES, _RANGES)
+        check_accumulation(self)
         if not self.genotype and not self.init_from:
             raise ConfigurationError(
                 "which network? Name a published genotype, a file or a search's directory with --genotype, or a "
@@ -173,7 +177,7 @@ def flags_in(run: Run, settings: TrainSettings) -> dict[str, str]:
     if known_as == flags["genotype"]:
         return flags
     try:
-        same = Genotype.load(run.workdir / "genotype.json") == Genotype.load(settings.named_genotype)
+        same = load_genotype(run.workdir / "genotype.json") == load_genotype(settings.named_genotype)
     except (GenotypeError, OSError):
         return flags
     return flags | {"genotype": known_as} if same else flags
@@ -204,6 +208,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000),
     "steps_per_epoch": (0, 10_000_000),
     "batch_size": (1, 1_000_000),
+    "accumulate": (1, 1_000_000),
     "learning_rate": (0, 1e3),
     "learning_rate_min": (0, 1e3),
     "learning_rate_decay": (0, 1),
