@@ -29,3 +29,11 @@ def one_hot_alphas(columns: list[int], size: float = 200.0) -> dict[str, np.ndar
     table = np.full((4, 5), -size, np.float32)
     table[np.arange(4), columns] = size
     return {"layers": table}
+
+
+SMALLEST = MobileSpace(
+    **FIELDS
+    | {"mobile_widths": (3,), "mobile_depths": (2,), "mobile_strides": (2,)}
+    | {"mobile_kernels": (3,), "mobile_expansions": (1, 2)}
+)
+"""For what is traced as a graph: two layers and three operations, of which the second layer may be skipped."""
