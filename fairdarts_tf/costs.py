@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterator
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotype_files import AnyGenotype
-from fairdarts_tf.genotypes import INPUTS, Genotype, GenotypeItem, existing_nodes, reachable_items
+from fairdarts_tf.genotypes import INPUTS, SKIP, Genotype, GenotypeItem, existing_nodes, reachable_items
+from fairdarts_tf.layer_shapes import (
+    CLASSIFIER,
+    CONCAT,
+    FACTORIZED_REDUCE,
+    PIXELS_CONV,
+    RELU_CONV_1X1,
+    RELU_CONV_3X3,
+    SUM,
+    LayerShape,
+)
 from fairdarts_tf.spaces import search_space
 from fairdarts_tf.spaces.reductions import reduction_cells
 
@@ -42,11 +52,18 @@ class Part:
         place: ``stem``, ``cell_0`` (S2: ``layer_1``) and so on, ``auxiliary_head`` or ``classifier``.
         name: The layer within: an operation with its edge, or what aligns a cell's inputs.
         cost: Its cost.
+        shape: What decides how long it takes. Defaults to None: it takes no time.
     """
 
     place: str
     name: str
     cost: Cost
+    shape: LayerShape | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its kind is one that the papers name: what joins layers is none."""
+        return self.shape is None or self.shape.kind not in (SUM, CONCAT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,23 +131,47 @@ def cell_network_parts(genotype: Genotype, size: NetworkSize) -> Iterator[Part]:
         kind = "reduce" if reduction else "normal"
         items = genotype.items(kind)
         place = f"cell_{index}"
-        align = _factorized_reduce if older_side != newer_side else _relu_conv_norm
-        yield Part(place, "align_older", align(older, filters, newer_side))
-        yield Part(place, "align_newer", _relu_conv_norm(newer, filters, newer_side))
-        for item in reachable_items(items):
-            yield Part(place, f"{item.source}>{item.to} {item.op}", _item(item, filters, newer_side, reduction))
+        kept, nodes = reachable_items(items), len(existing_nodes(items))
+        read = {item.source for item in kept}
+        yield _align(place, "align_older", (older, older_side), (filters, newer_side), 0 in read)
+        yield _align(place, "align_newer", (newer, newer_side), (filters, newer_side), 1 in read)
+        yield from (_item(place, item, filters, newer_side, reduction) for item in kept)
         older, older_side = newer, newer_side
-        newer, newer_side = filters * len(existing_nodes(items)), _halved(newer_side) if reduction else newer_side
+        newer, newer_side = filters * nodes, _halved(newer_side) if reduction else newer_side
+        for number in range(len(kept) - nodes):
+            yield Part(place, f"sum_{number}", Cost(), LayerShape(SUM, newer_side, filters, filters))
+        if nodes > 1:
+            yield Part(place, "concat", Cost(), LayerShape(CONCAT, newer_side, filters, newer))
         if index == reductions[1]:
             head = _auxiliary_head(newer, newer_side, size)
-    yield Part("classifier", "linear", linear_cost(newer, size.num_classes))
+    shape = LayerShape(CLASSIFIER, newer_side, newer, size.num_classes)
+    yield Part("classifier", "linear", linear_cost(newer, size.num_classes), shape)
     if head is not None:
         yield Part(AUXILIARY_HEAD, "all", head)
 
 
-def _item(item: GenotypeItem, channels: int, side: int, reduction: bool) -> Cost:
+def _align(place: str, name: str, given: tuple[int, int], wanted: tuple[int, int], is_read: bool) -> Part:
+    """What brings an image (channels, side) to the channels and the side of a cell's nodes.
+
+    One that no operation reads is trained and counted like others, but what runs a network leaves it out.
+    """
+    (inputs, side), (outputs, new_side) = given, wanted
+    cost, kind = _relu_conv_norm(inputs, outputs, side), RELU_CONV_1X1
+    if side != new_side:
+        cost, kind = _factorized_reduce(inputs, outputs, new_side), FACTORIZED_REDUCE
+    shape = LayerShape(kind, side, inputs, outputs, 1 if side == new_side else 2)
+    return Part(place, name, cost, shape if is_read else None)
+
+
+def _item(place: str, item: GenotypeItem, channels: int, side: int, reduction: bool) -> Part:
     stride = 2 if reduction and item.source < INPUTS else 1
-    return _OPERATIONS[item.op](channels, _halved(side) if reduction else side, stride)
+    inner_side = _halved(side) if reduction else side
+    cost = _OPERATIONS[item.op](channels, inner_side, stride)
+    kind = item.op
+    if kind == SKIP:
+        kind = FACTORIZED_REDUCE if stride == 2 else None
+    shape = LayerShape(kind, side if stride == 2 else inner_side, channels, channels, stride) if kind else None
+    return Part(place, f"{item.source}>{item.to} {item.op}", cost, shape)
 
 
 def convolution_cost(kernel: int, inputs: int, outputs: int, side: int) -> Cost:
@@ -217,21 +258,25 @@ class _Stem:
 def _cifar_stem(size: NetworkSize) -> _Stem:
     channels = 3 * size.init_channels
     cost = convolution_cost(9, size.image_channels, channels, size.image_size) + norm_cost(channels)
-    return _Stem([Part("stem", "block", cost)], ((channels, size.image_size),) * 2)
+    shape = LayerShape(PIXELS_CONV, size.image_size, size.image_channels, channels)
+    return _Stem([Part("stem", "block", cost, shape)], ((channels, size.image_size),) * 2)
 
 
 def _imagenet_stem(size: NetworkSize) -> _Stem:
     channels, side = size.init_channels, size.image_size
     parts, inputs = [], size.image_channels
     for name, outputs in (("half", channels // 2), ("quarter", channels), ("eighth", channels)):
+        shape = LayerShape(RELU_CONV_3X3 if parts else PIXELS_CONV, side, inputs, outputs, 2)
         side = _halved(side)
-        parts.append(Part("stem", name, convolution_cost(9, inputs, outputs, side) + norm_cost(outputs)))
+        parts.append(Part("stem", name, convolution_cost(9, inputs, outputs, side) + norm_cost(outputs), shape))
         inputs = outputs
     quarter = _halved(_halved(size.image_size))
     return _Stem(parts, ((channels, quarter), (channels, side)))
 
 
 _STEMS = {"cifar": _cifar_stem, "imagenet": _imagenet_stem}
+STEM_NAMES = tuple(_STEMS)
+"""The names of all stems."""
 
 
 def _auxiliary_head(channels: int, side: int, size: NetworkSize) -> Cost | None:

@@ -36,6 +36,10 @@ COIN_FLIP_MARGIN = 0.01
 what lies within ten times that could as well have come out otherwise."""
 
 
+_FEW = 2
+"""Edges of a node, or operations of an edge, that are kept."""
+
+
 class Pick(NamedTuple):
     """An operation chosen for a node: the edge's source, and the operation's column."""
 
@@ -46,7 +50,7 @@ class Pick(NamedTuple):
 def pick_strongest(values: np.ndarray, threshold: float) -> list[Pick]:
     """DARTS: the two edges with the largest value, on each the best operation, the stronger edge first."""
     del threshold
-    sources = np.argsort(-values.max(axis=1), kind="stable")[:2]
+    sources = np.argsort(-values.max(axis=1), kind="stable")[:_FEW]
     picks = [Pick(int(source), int(values[source].argmax())) for source in sources]
     return [pick for pick in picks if np.isfinite(values[pick])]
 
@@ -58,7 +62,7 @@ def pick_strongest_above(values: np.ndarray, threshold: float) -> list[Pick]:
 
 def pick_all_above(values: np.ndarray, threshold: float) -> list[Pick]:
     """Every edge, with up to two operations that reach the threshold, the stronger first."""
-    columns = np.argsort(-values, axis=1, kind="stable")[:, :2]
+    columns = np.argsort(-values, axis=1, kind="stable")[:, :_FEW]
     picks = [Pick(source, int(column)) for source, row in enumerate(columns) for column in row]
     return [pick for pick in picks if values[pick] >= threshold]
 
@@ -71,19 +75,26 @@ class Method:
         pick: Takes a node's values, of shape (sources, operations), and the threshold; returns the picks in order.
             Equal values are settled by the lower index, of the source and then of the operation. What is out of the
             running, as ``none``, is -inf, and never picked.
-        edges_compete: Whether a node's edges compete for a fixed number of places.
         has_threshold: Whether the threshold plays a part.
+        edges_kept: How many edges of a node are kept at most; None: all.
+        operations_kept: How many operations of an edge are kept at most.
     """
 
     pick: Callable[[np.ndarray, float], list[Pick]]
-    edges_compete: bool
     has_threshold: bool
+    edges_kept: int | None
+    operations_kept: int
+
+    @property
+    def edges_compete(self) -> bool:
+        """Whether a node's edges compete for a fixed number of places."""
+        return self.edges_kept is not None
 
 
 METHODS: dict[str, Method] = {
-    "darts": Method(pick_strongest, edges_compete=True, has_threshold=False),
-    "threshold_sparse": Method(pick_strongest_above, edges_compete=True, has_threshold=True),
-    "threshold_edge": Method(pick_all_above, edges_compete=False, has_threshold=True),
+    "darts": Method(pick_strongest, has_threshold=False, edges_kept=_FEW, operations_kept=1),
+    "threshold_sparse": Method(pick_strongest_above, has_threshold=True, edges_kept=_FEW, operations_kept=1),
+    "threshold_edge": Method(pick_all_above, has_threshold=True, edges_kept=None, operations_kept=_FEW),
 }
 
 

@@ -37,6 +37,9 @@ def columns_for(kinds: Sequence[str]) -> tuple[str, ...]:
         "skipped_steps",
         "node_penalty",
         "dominant_eigenvalue",
+        "cost_penalty",
+        "expected_cost",
+        "derived_cost",
     )
 
 
@@ -48,6 +51,9 @@ on if its mixing weight reaches the threshold, off if it is at most one minus th
 genotype that the run's method derives after the epoch; a cell that would be empty has none. ``skipped_steps`` counts,
 over the run, updates whose gradient overflowed in float16. ``node_penalty`` is the mean of that penalty without its
 weight, ``dominant_eigenvalue`` the largest of the Hessian of the search loss in the alphas; both are empty where off.
+``cost_penalty`` is the mean of that penalty without its weight; ``expected_cost`` and ``derived_cost`` are what the
+network costs that the alphas let expect after the epoch, and that of the genotype so far: multiply-adds, parameters or
+milliseconds, as ``--cost`` says. They are empty without it.
 """
 
 Row = dict[str, float | int | str | None]

@@ -6,29 +6,19 @@ every genotype.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fairdarts_tf.costs import Cost, NetworkSize, Part, convolution_cost, linear_cost, norm_cost
 from fairdarts_tf.genotypes import SKIP
+from fairdarts_tf.layer_shapes import CLASSIFIER, CONV_RELU6, PIXELS_CONV_RELU6, LayerShape
 from fairdarts_tf.mobile_genotypes import KINDS, MobileGenotype, MobileLayer, bottleneck
 
 if TYPE_CHECKING:
     from fairdarts_tf.spaces.mobile import MobileSpace
 
-
-@dataclasses.dataclass(frozen=True)
-class ChoiceCosts:
-    """What the networks of a space cost.
-
-    Attributes:
-        fixed: Of all that every network has: stem, fixed block, head and classifier.
-        choices: Of each entry of the tables of alphas, by kind, row and column; nothing where it is not in play.
-    """
-
-    fixed: Cost
-    choices: Mapping[str, Sequence[Sequence[Cost]]]
+_LAYER = "layer_"
+_FIRST = "mbconv1_3x3"
 
 
 def mobile_network_parts(genotype: MobileGenotype, size: NetworkSize) -> Iterator[Part]:
@@ -39,15 +29,20 @@ def mobile_network_parts(genotype: MobileGenotype, size: NetworkSize) -> Iterato
         size: The side and channels of the images, and the classes; the rest is of other spaces.
     """
     side = _strided(size.image_size, genotype.stem_stride)
-    stem = genotype.stem_width
-    yield Part("stem", "convolution", _normalized(9, size.image_channels, stem, side))
-    first = _normalized(9, 1, stem, side) + _normalized(1, stem, genotype.first_width, side)
-    yield Part("first_block", "mbconv1_3x3", first)
+    stem, first, width, head = genotype.stem_width, genotype.first_width, genotype.stages[-1].width, genotype.head_width
+    shape = LayerShape(PIXELS_CONV_RELU6, size.image_size, size.image_channels, stem, genotype.stem_stride)
+    yield Part("stem", "convolution", _normalized(9, size.image_channels, stem, side), shape)
+    cost = _normalized(9, 1, stem, side) + _normalized(1, stem, first, side)
+    yield Part("first_block", _FIRST, cost, LayerShape(_FIRST, side, stem, first))
     for layer in genotype.layers():
-        yield Part(f"layer_{layer.number}", layer.operation, layer_cost(layer, side))
+        shape = LayerShape(layer.operation, side, layer.inputs, layer.width, layer.stride)
+        name = f"{_LAYER}{layer.number}"
+        yield Part(name, layer.operation, layer_cost(layer, side), None if layer.operation == SKIP else shape)
         side = _strided(side, layer.stride)
-    yield Part("head", "convolution", _normalized(1, genotype.stages[-1].width, genotype.head_width, side))
-    yield Part("classifier", "linear", linear_cost(genotype.head_width, size.num_classes))
+    shape = LayerShape(CONV_RELU6, side, width, head)
+    yield Part("head", "convolution", _normalized(1, width, head, side), shape)
+    shape = LayerShape(CLASSIFIER, side, head, size.num_classes)
+    yield Part("classifier", "linear", linear_cost(head, size.num_classes), shape)
 
 
 def layer_cost(layer: MobileLayer, side: int) -> Cost:
@@ -60,22 +55,28 @@ def layer_cost(layer: MobileLayer, side: int) -> Cost:
     return expand + _normalized(choice.kernel**2, 1, wide, outer) + _normalized(1, wide, layer.width, outer)
 
 
-def choice_costs(space: MobileSpace, size: NetworkSize) -> ChoiceCosts:
-    """Returns what the networks of a space cost; arguments as for `mobile_network_parts`."""
-    rows, in_play = [], space.in_play[KINDS[0]]
-    for layer, (side, *_), exists in zip(
-        space.layers, space.layer_shapes((size.image_size, size.image_size, size.image_channels)), in_play, strict=True
-    ):
-        row = [
-            layer_cost(layer._replace(operation=name), side) if there else Cost()
-            for name, there in zip(space.operations, exists, strict=True)
-        ]
-        rows.append(tuple(row))
-    any_choice = [name for name in space.operations if name != SKIP][0]
-    some = space.genotype([layer._replace(operation=any_choice).item for layer in space.layers])
-    parts = mobile_network_parts(some, size)
-    fixed = sum((part.cost for part in parts if not part.place.startswith("layer_")), Cost())
-    return ChoiceCosts(fixed, {KINDS[0]: tuple(rows)})
+def choice_parts(space: MobileSpace, size: NetworkSize) -> Iterator[tuple[int, int, Part]]:
+    """Yields (row, column) in the table of alphas of every choice, and what it makes a part of the network.
+
+    Args:
+        space: The space.
+        size: As for `mobile_network_parts`.
+    """
+    in_play = space.in_play[KINDS[0]]
+    for column in range(len(space.operations)):
+        for row, part in enumerate(_layer_parts(space.uniform_genotype(column), size)):
+            if in_play[row, column]:
+                yield row, column, part
+
+
+def fixed_parts(space: MobileSpace, size: NetworkSize) -> Iterator[Part]:
+    """Yields the parts that every network of a space has: stem, fixed block, head and classifier."""
+    parts = mobile_network_parts(space.uniform_genotype(0), size)
+    return (part for part in parts if not part.place.startswith(_LAYER))
+
+
+def _layer_parts(genotype: MobileGenotype, size: NetworkSize) -> list[Part]:
+    return [part for part in mobile_network_parts(genotype, size) if part.place.startswith(_LAYER)]
 
 
 def _normalized(taps: int, inputs: int, outputs: int, side: int) -> Cost:

@@ -301,7 +301,7 @@ class Search(OneGraphModel):
         for name, (weight, function) in self.penalties.items():
             value = function(weights)
             self._means[name].update_state(value)
-            penalty += weight * value
+            penalty += weight * tf.cast(value, penalty.dtype)
         return penalty
 
     def _in_play(self, weights: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:

@@ -15,6 +15,8 @@ from fairdarts_tf.resuming import Progress
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 
+_ZERO_ONE_AND_PENALTIES = ("zero_one", "node_penalty", "cost_penalty")
+
 
 class SearchRecorder(Recorder):
     """Records the epochs of a search.
@@ -95,7 +97,7 @@ class SearchRecorder(Recorder):
         if halves == 2:
             row |= {name: float(logs[name]) for name in ("search_loss", "search_accuracy")}
         if epoch >= self.settings.warmup_epochs:
-            row |= {name: float(logs[name]) for name in ("zero_one", "node_penalty") if name in logs}
+            row |= {name: float(logs[name]) for name in _ZERO_ONE_AND_PENALTIES if name in logs}
         return row | {
             "epoch": epoch + 1,
             "learning_rate": self.settings.learning_rate_at(epoch) * self.rate_factor,

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from fairdarts_tf import data, devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal, WarmUp
+from fairdarts_tf.cost_aim import CostAim, cost_aim
 from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.early_stopping import Stop
@@ -117,6 +118,9 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
         progress,
         interrupted=lambda: signals.received is not None,
     )
+    aim = cost_aim(settings, images.image_shape, images.num_classes)
+    if aim is not None:
+        recorder.measures.append(lambda _: aim.row(recorder.model.mixing_weights(), recorder.genotype))
     if settings.measures_eigenvalue:
         recorder.measures.append(_eigenvalue_measure(settings, search, batches))
     total = settings.epochs * batches.steps_per_epoch
@@ -124,7 +128,7 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
     log = TensorBoardLog(run)
     recorder.on_epoch += [
         log,
-        lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype)),
+        lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype, settings.cost)),
     ]
     callbacks = [
         *_rates(settings, recorder),
@@ -236,7 +240,7 @@ def build_search(
             ),
             zero_one=settings.zero_one,
             zero_one_weight=settings.zero_one_weight,
-            penalties=_penalties(settings, space),
+            penalties=_penalties(settings, space, cost_aim(settings, image_shape, num_classes)),
             sync_batch_norm=settings.sync_batch_norm,
             accumulate=settings.accumulate,
             jit_compile=settings.xla,
@@ -249,12 +253,15 @@ def build_search(
     return search, derive
 
 
-def _penalties(settings: SearchSettings, space: SearchSpace) -> dict[str, Penalty]:
-    if not settings.node_penalty:
-        return {}
-    candidates = [column for column, name in enumerate(space.operations) if name != "none"]
-    shortage = functools.partial(node_penalty, threshold=settings.threshold, candidates=candidates)
-    return {"node_penalty": (settings.node_penalty, shortage)}
+def _penalties(settings: SearchSettings, space: SearchSpace, aim: CostAim | None) -> dict[str, Penalty]:
+    penalties: dict[str, Penalty] = {}
+    if settings.node_penalty:
+        candidates = [column for column, name in enumerate(space.operations) if name != "none"]
+        shortage = functools.partial(node_penalty, threshold=settings.threshold, candidates=candidates)
+        penalties["node_penalty"] = (settings.node_penalty, shortage)
+    if aim is not None:
+        penalties["cost_penalty"] = (settings.cost_weight, aim.penalty)
+    return penalties
 
 
 def _search_class(settings: SearchSettings) -> type[Search]:

@@ -6,10 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+from fairdarts_tf.costs import STEM_NAMES, NetworkSize
 from fairdarts_tf.derivation import DEFAULT_METHOD, DEFAULT_THRESHOLD, METHODS
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotypes import FAIRDARTS_OPERATIONS
+from fairdarts_tf.latency_table import FORMS
 from fairdarts_tf.perturbation_schedules import DROPOUT_SCHEDULES, NOISES, dropout_rate, noise_factor
+from fairdarts_tf.prices import UNITS, check_cost
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings_checks import (
@@ -62,6 +65,16 @@ class SearchSettings:
         zero_one: ``l2``, ``l1`` or ``none``.
         zero_one_weight: Weight of the zero-one loss beside the cross-entropy.
         node_penalty: Weight of a penalty on nodes none of whose operations reaches `threshold`; 0 leaves it out.
+        cost: What a network is to cost as `cost_target` says: ``macs``, ``params``, ``latency``, or ``none``.
+        cost_target: That cost, as 300M (of multiply-adds or parameters) or 12ms.
+        cost_weight: Weight of the penalty, |expected cost / target - 1|.
+        cost_channels: Channels of a node in the first cells of the network of S1 whose cost is meant.
+        cost_layers: Its number of cells.
+        cost_network: Its stem, ``cifar`` or ``imagenet``.
+        cost_image_size: Side of its images, in pixels, in S1 and S2; 0: as the search's.
+        cost_classes: Its number of classes, in S1 and S2; 0: as the search's.
+        latency_table: File with the latencies of all layers that it may have, which bin/measure_latency makes.
+        latency_form: What runs it, ``TFLite`` or ``Keras``: which latencies of the table count.
         epochs: Number of epochs.
         steps_per_epoch: Steps of an epoch; 0: as many as the training half has full batches.
         batch_size: Images of a step, in each half, over all replicas.
@@ -154,6 +167,16 @@ class SearchSettings:
     zero_one: str = "l2"
     zero_one_weight: float = 10.0
     node_penalty: float = 0.0
+    cost: str = "none"
+    cost_target: str = ""
+    cost_weight: float = 1.0
+    cost_channels: int = NetworkSize.init_channels
+    cost_layers: int = NetworkSize.layers
+    cost_network: str = NetworkSize.stem
+    cost_image_size: int = 0
+    cost_classes: int = 0
+    latency_table: str = ""
+    latency_form: str = FORMS[0]
 
     epochs: int = 50
     steps_per_epoch: int = 0
@@ -221,6 +244,7 @@ class SearchSettings:
             raise ConfigurationError("--unrolled and --single_level are two ways to update the alphas. Leave one out.")
         self._check_early_stopping()
         check_accumulation(self)
+        check_cost(self)
         if self.unrolled and self.accumulate > 1:
             raise ConfigurationError("--unrolled looks one step of the whole batch ahead. Leave --accumulate out.")
         for name, asked in (("unrolled", self.unrolled), ("log_eigenvalue", self.measures_eigenvalue)):
@@ -299,6 +323,9 @@ class SearchSettings:
 _CHOICES = {
     "relaxation": tuple(RELAXATIONS),
     "zero_one": ZERO_ONE_NAMES,
+    "cost": ("none", *UNITS),
+    "cost_network": STEM_NAMES,
+    "latency_form": FORMS,
     "method": tuple(METHODS),
     "skip_dropout_schedule": tuple(DROPOUT_SCHEDULES),
     "operation_dropout_schedule": tuple(DROPOUT_SCHEDULES),
@@ -318,6 +345,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "stem_multiplier": (1, 100),
     "zero_one_weight": (0, 1e6),
     "node_penalty": (0, 1e6),
+    "cost_weight": (0, 1e6),
+    "cost_channels": (2, 4096),
+    "cost_layers": (3, 1000),
+    "cost_image_size": (0, 4096),
+    "cost_classes": (0, 1_000_000),
     "epochs": (1, 100_000),
     "steps_per_epoch": (0, 10_000_000),
     "batch_size": (1, 1_000_000),

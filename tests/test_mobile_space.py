@@ -13,6 +13,7 @@ from fairdarts_tf.costs import Cost, NetworkSize, network_cost, network_parts
 from fairdarts_tf.derivation import format_report
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.history import columns_for, count_operations
+from fairdarts_tf.mobile_costs import choice_parts, fixed_parts
 from fairdarts_tf.profiling.counts import count
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings, agreement, row_shares
@@ -38,9 +39,11 @@ def test_defaults_are_the_papers():
     assert [layer.number for layer in space.layers if not layer.keeps_shape] == [1, 5, 9, 13, 17, 21]
     in_play = space.in_play["layers"]
     assert in_play[:, :6].all() and in_play.sum() == 21 * 7 - 6
-    shapes = space.layer_shapes((224, 224, 3))
-    assert shapes[0] == (112, 112, 16) and shapes[4] == (56, 56, 32) and shapes[8] == (28, 28, 40)
-    assert shapes[12] == (14, 14, 80) and shapes[16] == (14, 14, 96) and shapes[20] == (7, 7, 192)
+    parts = [part for row, column, part in choice_parts(space, IMAGENET) if column == 0]
+    shapes = [(part.shape.side, part.shape.inputs) for part in parts]
+    assert len(shapes) == 21
+    assert [shapes[row] for row in (0, 4, 8)] == [(112, 16), (56, 32), (28, 40)]
+    assert [shapes[row] for row in (12, 16, 20)] == [(14, 80), (14, 96), (7, 192)]
 
 
 def test_costs_of_the_full_layout_by_hand():
@@ -66,15 +69,13 @@ def test_costs_of_the_full_layout_by_hand():
 def test_costs_of_the_choices_add_up_to_that_of_every_genotype(seed):
     space = MobileSpace()
     genotype = space.derive({"layers": np.random.default_rng(seed).random((21, 7))})
-    costs = space.choice_costs(IMAGENET)
-    chosen = space.chosen(genotype, "layers")
-    total = sum((costs.choices["layers"][row][column] for row, column in chosen), costs.fixed)
+    choices = {(row, column): part.cost for row, column, part in choice_parts(space, IMAGENET)}
+    fixed = sum((part.cost for part in fixed_parts(space, IMAGENET)), Cost())
+    total = sum((choices[place] for place in space.chosen(genotype, "layers")), fixed)
     assert total == network_cost(genotype, IMAGENET)
-    assert all(
-        (costs.choices["layers"][row][column] == Cost()) == (name == "skip_connect")
-        for row in range(21)
-        for column, name in enumerate(space.operations)
-    )
+    skip = space.operations.index("skip_connect")
+    assert all((cost == Cost()) == (column == skip) for (_, column), cost in choices.items())
+    assert set(choices) == set(zip(*map(np.ndarray.tolist, np.nonzero(space.in_play["layers"])), strict=True))
     assert len(network_parts(genotype, IMAGENET)) == 4 + 21
     counts = count(genotype, IMAGENET)
     assert counts.auxiliary_head is None and {group.name for group in counts.operations} >= {"stem", "mbconv6_3x3"}

@@ -46,6 +46,18 @@ _SUBJECTS = {
         "log_eigenvalue",
         "eigenvalue_images",
     ),
+    "cost of the network": (
+        "cost",
+        "cost_target",
+        "cost_weight",
+        "cost_channels",
+        "cost_layers",
+        "cost_network",
+        "cost_image_size",
+        "cost_classes",
+        "latency_table",
+        "latency_form",
+    ),
     "derivation": ("threshold", "method", "max_skips", "average_last"),
     "run": ("precision", "xla", "seed", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"),
 }

@@ -83,7 +83,7 @@ def count(genotype: AnyGenotype, size: NetworkSize) -> Counts:
     """
     check_size(size)
     parts = network_parts(genotype, size)
-    inside = [part for part in parts if part.place != AUXILIARY_HEAD]
+    inside = [part for part in parts if part.place != AUXILIARY_HEAD and part.is_counted]
     head = next((part.cost for part in parts if part.place == AUXILIARY_HEAD), None)
     kinds = {
         f"cell_{index}": "reduce" if index in reduction_cells(size.layers) else "normal" for index in range(size.layers)

@@ -26,6 +26,7 @@ from fairdarts_tf.report.graphviz_layout import LayoutError
 from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
 from fairdarts_tf.spaces import SearchSpace
 
+COST_NAMES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, ms"}
 RELAXATION_NAMES = {"sigmoid": "sigmoid(alpha)", "softmax": "softmax(alpha)"}
 
 _HERE = Path(__file__).parent
@@ -256,6 +257,10 @@ def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
         "loss": figures.curves(_halves(run, "loss"), "cross-entropy"),
         "accuracy": figures.curves(_halves(run, "accuracy"), "accuracy, %", percent=True),
         "zero_one": figures.curves(_line(run, "zero-one loss", "zero_one"), "zero-one loss"),
+        "cost": figures.curves(
+            _line(run, "expected of the alphas", "expected_cost") | _line(run, "of the genotype", "derived_cost"),
+            COST_NAMES.get(run.settings.get("cost"), "cost"),
+        ),
     }
     epochs = run.epochs.tolist()
     settings = run.derivation

@@ -21,8 +21,15 @@ MAX_HISTORY_BYTES = 16 * 2**20
 UNKNOWN_EPOCH = 0
 """Stands for the number of an epoch that is not known: a search numbers its epochs from 1."""
 
-_NEVER_SHOWN = {"skipped_steps", "node_penalty", "dominant_eigenvalue"}
-"""Columns whose absence is no loss to a report."""
+_NEVER_SHOWN = {
+    "skipped_steps",
+    "node_penalty",
+    "dominant_eigenvalue",
+    "cost_penalty",
+    "expected_cost",
+    "derived_cost",
+}
+"""Columns whose absence is no loss to a report: not shown, or only where the search had something to record."""
 
 Value = TypeVar("Value")
 

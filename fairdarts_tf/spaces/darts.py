@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from fairdarts_tf.costs import NetworkSize, Part
     from fairdarts_tf.network import DartsNetwork
+    from fairdarts_tf.prices import Price
     from fairdarts_tf.settings import SearchSettings
     from fairdarts_tf.spaces.darts_supernet import DartsSupernet
+    from fairdarts_tf.spaces.expected_costs import ExpectedCost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +159,36 @@ class DartsSpace(SearchSpace):
     ) -> list[derivation.Confidence]:
         """Returns how sure each choice is; see `fairdarts_tf.derivation.confidence`."""
         return derivation.confidence(values, self.operations, method, threshold, max_skips)
+
+    def cost_parts(self, size: NetworkSize) -> Iterator[Part]:
+        """Yields parts among which is every part that a network of this space may have."""
+        from fairdarts_tf.spaces.cell_prices import cell_parts
+
+        return cell_parts(self._candidates, self.nodes, size)
+
+    def expected_cost(self, size: NetworkSize, price: Price, method: str) -> ExpectedCost:
+        """Returns the expected cost; see `fairdarts_tf.spaces.expected_costs.ExpectedCellCost`."""
+        from fairdarts_tf.spaces.cell_prices import cell_prices
+        from fairdarts_tf.spaces.expected_costs import ExpectedCellCost
+
+        prices = cell_prices(self._candidates, self.nodes, size, price)
+        columns = [column for column, name in enumerate(self.operations) if name != "none"]
+        return ExpectedCellCost(prices, columns, derivation.METHODS[method])
+
+    def extreme_genotypes(self, size: NetworkSize, price: Price, method: str) -> tuple[Genotype, Genotype]:
+        """Returns the genotypes whose operations cost least and most; see `fairdarts_tf.spaces.cell_prices`."""
+        from fairdarts_tf.spaces.cell_prices import cell_prices, extreme_genotype
+
+        prices = cell_prices(self._candidates, self.nodes, size, price)
+        cheapest, dearest = (
+            extreme_genotype(prices, self._candidates, self.nodes, method, dearest) for dearest in (False, True)
+        )
+        return cheapest, dearest
+
+    @property
+    def _candidates(self) -> list[str]:
+        """The operations that a genotype may hold."""
+        return [name for name in self.operations if name != "none"]
 
     @classmethod
     def of_records(cls, settings: Mapping[str, str], tables: Mapping[str, tuple[int, ...]]) -> DartsSpace:

@@ -31,9 +31,10 @@ from fairdarts_tf.spaces.space import SearchSpace
 if TYPE_CHECKING:
     from fairdarts_tf.costs import NetworkSize, Part
     from fairdarts_tf.derivation import Confidence
-    from fairdarts_tf.mobile_costs import ChoiceCosts
     from fairdarts_tf.mobile_network import MobileNetwork
+    from fairdarts_tf.prices import Price
     from fairdarts_tf.settings import SearchSettings
+    from fairdarts_tf.spaces.expected_costs import ExpectedCost
     from fairdarts_tf.spaces.mobile_supernet import MobileSupernet
 
 _STAGES = ("mobile_widths", "mobile_depths", "mobile_strides")
@@ -192,14 +193,11 @@ class MobileSpace(SearchSpace):
             head_width=self.mobile_head_width,
         )
 
-    def layer_shapes(self, image_shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-        """Returns the shape (height, width, channels) of what each choice layer reads, for images of a shape."""
-        sides = [_strided(side, self.mobile_stem_stride) for side in image_shape[:2]]
-        shapes = []
-        for layer in self.layers:
-            shapes.append((*sides, layer.inputs))
-            sides = [_strided(side, layer.stride) for side in sides]
-        return shapes
+    def uniform_genotype(self, column: int) -> MobileGenotype:
+        """Returns the genotype with one operation in every layer, or with another where that does not exist there."""
+        other = next(place for place, name in enumerate(self.operations) if name != SKIP)
+        columns = [column if exists else other for exists in self.in_play[KINDS[0]][:, column]]
+        return self.genotype([LayerItem(self.operations[place], row) for row, place in enumerate(columns, start=1)])
 
     def check_image_shape(self, image_shape: tuple[int, int, int]) -> None:
         """Checks that images (height, width, channels) survive the strides.
@@ -273,11 +271,40 @@ class MobileSpace(SearchSpace):
         supernet.build((None, *image_shape))
         return supernet
 
-    def choice_costs(self, size: NetworkSize) -> ChoiceCosts:
-        """Returns what each choice costs, and what is fixed; see `fairdarts_tf.mobile_costs.choice_costs`."""
-        from fairdarts_tf.mobile_costs import choice_costs
+    def cost_parts(self, size: NetworkSize) -> Iterator[Part]:
+        """Yields parts among which is every part that a network of this space may have."""
+        from fairdarts_tf.mobile_costs import choice_parts, fixed_parts
 
-        return choice_costs(self, size)
+        yield from fixed_parts(self, size)
+        yield from (part for _, _, part in choice_parts(self, size))
+
+    def expected_cost(self, size: NetworkSize, price: Price, method: str) -> ExpectedCost:
+        """Returns the expected cost; see `fairdarts_tf.spaces.expected_costs.ExpectedLayerCost`."""
+        from fairdarts_tf.mobile_costs import fixed_parts
+        from fairdarts_tf.spaces.expected_costs import ExpectedLayerCost
+
+        fixed = float(sum(map(price.of, fixed_parts(self, size))))
+        return ExpectedLayerCost(fixed, {KINDS[0]: self._choice_prices(size, price)})
+
+    def extreme_genotypes(self, size: NetworkSize, price: Price, method: str) -> tuple[MobileGenotype, MobileGenotype]:
+        """Returns the genotypes that cost least and most."""
+        prices, in_play = self._choice_prices(size, price), self.in_play[KINDS[0]]
+        cheapest = np.where(in_play, prices, np.inf).argmin(axis=1)
+        dearest = np.where(in_play, prices, -np.inf).argmax(axis=1)
+        items = [
+            [LayerItem(self.operations[column], row) for row, column in enumerate(columns, start=1)]
+            for columns in (cheapest, dearest)
+        ]
+        return self.genotype(items[0]), self.genotype(items[1])
+
+    def _choice_prices(self, size: NetworkSize, price: Price) -> np.ndarray:
+        """Returns what each choice costs, (layers, operations); 0 where it does not exist."""
+        from fairdarts_tf.mobile_costs import choice_parts
+
+        prices = np.zeros(self.alpha_shapes[KINDS[0]])
+        for row, column, part in choice_parts(self, size):
+            prices[row, column] = price.of(part)
+        return prices
 
     @classmethod
     def of_records(cls, settings: Mapping[str, str], tables: Mapping[str, tuple[int, ...]]) -> MobileSpace:
@@ -343,7 +370,3 @@ class _UnknownSpace(MobileSpace):
         raise GenotypeError(
             "what the layers of these alphas are is not known: flags.txt is absent or of another search. Restore it."
         )
-
-
-def _strided(side: int, stride: int) -> int:
-    return -(-side // stride)

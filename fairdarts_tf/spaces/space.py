@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from fairdarts_tf.costs import NetworkSize, Part
     from fairdarts_tf.derivation import Confidence
     from fairdarts_tf.genotype_files import AnyGenotype
+    from fairdarts_tf.prices import Price
     from fairdarts_tf.settings import SearchSettings
+    from fairdarts_tf.spaces.expected_costs import ExpectedCost
     from fairdarts_tf.spaces.network_options import NetworkOptions
 
 
@@ -136,6 +138,27 @@ class SearchSpace(ABC):
             num_classes: Number of classes.
             relaxation: A name of `fairdarts_tf.relaxations.RELAXATIONS`.
             kwargs: Of the supernet and of `keras.Model`.
+        """
+
+    @abstractmethod
+    def cost_parts(self, size: NetworkSize) -> Iterator[Part]:
+        """Yields parts of networks among which is every part that a network of this space may have at a size."""
+
+    @abstractmethod
+    def expected_cost(self, size: NetworkSize, price: Price, method: str) -> ExpectedCost:
+        """Returns the expected cost of the network that will be derived, a function of the mixing weights.
+
+        Args:
+            size: Of that network.
+            price: The kind of cost.
+            method: A name of `fairdarts_tf.derivation.METHODS`.
+        """
+
+    @abstractmethod
+    def extreme_genotypes(self, size: NetworkSize, price: Price, method: str) -> tuple[AnyGenotype, AnyGenotype]:
+        """Returns, of the genotypes that a method derives, one that costs least and one that costs most.
+
+        Arguments are those of `expected_cost`.
         """
 
     @classmethod
