@@ -50,6 +50,7 @@ setup(
             "fairdarts-evaluate = fairdarts_tf.cli.evaluate:run",
             "fairdarts-export = fairdarts_tf.cli.export:run",
             "fairdarts-import-checkpoint = fairdarts_tf.cli.import_checkpoint:run",
+            "fairdarts-measure-latency = fairdarts_tf.cli.measure_latency:run",
             "fairdarts-predict = fairdarts_tf.cli.predict:run",
             "fairdarts-profile = fairdarts_tf.cli.profile:run",
             "fairdarts-random-search = fairdarts_tf.cli.random_search:run",

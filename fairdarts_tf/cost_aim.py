@@ -13,7 +13,7 @@ from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import Row
 from fairdarts_tf.latency_table import LatencyTable
-from fairdarts_tf.prices import LATENCY, MACS, PARAMS, Price, latency_price, network_price
+from fairdarts_tf.prices import LATENCY, MACS, PARAMS, Price, cost_size, latency_price, network_price
 from fairdarts_tf.quantities import read_quantity, write_quantity
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import SearchSpace, space_of
@@ -63,8 +63,8 @@ def cost_aim(settings: SearchSettings, image_shape: tuple[int, int, int], num_cl
         num_classes: Number of classes of the search.
 
     Raises:
-        ConfigurationError: When no network of the space costs as much or as little, or the table of latencies lacks
-            some of its layers.
+        ConfigurationError: When no network of the space costs as much or as little, its images are too small, or the
+            table of latencies lacks some of its layers.
         RunError: When that table cannot be read.
     """
     if settings.cost == "none":
@@ -83,18 +83,6 @@ def cost_aim(settings: SearchSettings, image_shape: tuple[int, int, int], num_cl
             "(--cost_channels, --cost_layers, --cost_image_size)."
         )
     return CostAim(price, size, target, space.expected_cost(size, price, settings.method))
-
-
-def cost_size(settings: SearchSettings, image_shape: tuple[int, int, int], num_classes: int) -> NetworkSize:
-    """Returns the size of the network whose cost is meant; arguments as for `cost_aim`."""
-    return NetworkSize(
-        init_channels=settings.cost_channels,
-        layers=settings.cost_layers,
-        image_size=settings.cost_image_size or image_shape[0],
-        image_channels=image_shape[2],
-        num_classes=settings.cost_classes or num_classes,
-        stem=settings.cost_network,
-    )
 
 
 def _price(settings: SearchSettings, space: SearchSpace, size: NetworkSize) -> Price:

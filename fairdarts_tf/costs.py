@@ -278,6 +278,9 @@ _STEMS = {"cifar": _cifar_stem, "imagenet": _imagenet_stem}
 STEM_NAMES = tuple(_STEMS)
 """The names of all stems."""
 
+LEAST_SIDES = {"cifar": 4, "imagenet": 32}
+"""The least side of the images of a network of cells, in pixels, by its stem: that much becomes one pixel."""
+
 
 def _auxiliary_head(channels: int, side: int, size: NetworkSize) -> Cost | None:
     stride = 3 if size.stem == "cifar" else 2

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fairdarts_tf.costs import AUXILIARY_HEAD, NetworkSize, Part, network_parts
+from fairdarts_tf.costs import AUXILIARY_HEAD, LEAST_SIDES, NetworkSize, Part, network_parts
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.latency_table import FORMS, LatencyTable
@@ -72,6 +72,33 @@ def check_cost(settings: SearchSettings) -> None:
         raise ConfigurationError(
             "--cost=latency needs the latencies of this device: --latency_table, a file that bin/measure_latency makes."
         )
+
+
+def cost_size(settings: SearchSettings, image_shape: tuple[int, int, int], num_classes: int) -> NetworkSize:
+    """Returns the size of the network whose cost a search's settings mean.
+
+    Args:
+        settings: All that decides the search.
+        image_shape: (height, width, channels) of the search's images.
+        num_classes: Number of classes of the search.
+
+    Raises:
+        ConfigurationError: When its images are too small.
+    """
+    side, least = settings.cost_image_size or image_shape[0], LEAST_SIDES[settings.cost_network]
+    if side < least:
+        raise ConfigurationError(
+            f"--cost_network={settings.cost_network} halves images until {least} pixels are one, but those of the "
+            f"network whose cost is meant have {side}. Set --cost_image_size to {least} or more."
+        )
+    return NetworkSize(
+        init_channels=settings.cost_channels,
+        layers=settings.cost_layers,
+        image_size=side,
+        image_channels=image_shape[2],
+        num_classes=settings.cost_classes or num_classes,
+        stem=settings.cost_network,
+    )
 
 
 def network_price(genotype: AnyGenotype, size: NetworkSize, price: Price) -> float:

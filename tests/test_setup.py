@@ -24,6 +24,7 @@ COMMANDS = [
     "evaluate",
     "predict",
     "profile",
+    "measure_latency",
     "export",
     "import_checkpoint",
     "benchmark",

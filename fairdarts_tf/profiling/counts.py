@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from fairdarts_tf.costs import AUXILIARY_HEAD, Cost, NetworkSize, Part, network_parts
+from fairdarts_tf.costs import AUXILIARY_HEAD, LEAST_SIDES, Cost, NetworkSize, Part, network_parts
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.settings_checks import check_settings
@@ -20,7 +20,6 @@ COUNTED = (
     "for it: it is in params_with_auxiliary_head alone, and not in macs."
 )
 
-_LEAST_SIDES = {"cifar": 4, "imagenet": 32}
 _RANGES: dict[str, tuple[float, float]] = {
     "init_channels": (2, 4096),
     "layers": (3, 1000),
@@ -105,7 +104,7 @@ def check_size(size: NetworkSize) -> None:
         ConfigurationError: When there is none.
     """
     check_settings(size, {}, _RANGES)
-    least = _LEAST_SIDES.get(size.stem, 1)
+    least = LEAST_SIDES.get(size.stem, 1)
     if size.image_size < least:
         raise ConfigurationError(
             f"--image_size is {size.image_size}, but a network for {size.stem} images halves them until {least} pixels "

@@ -50,12 +50,13 @@ def measure_latency(
         OSError: When there is no room for the files.
     """
     with tempfile.TemporaryDirectory(prefix="fairdarts-profile-") as directory:
-        files = _write_forms(_random_network(genotype, size), Path(directory))
+        files = _write_forms(random_network(genotype, size), Path(directory))
         rows = tuple(_measure(form, files[form], runs) for form in forms)
     return Measurements(runs, os.cpu_count() or 1, rows)
 
 
-def _random_network(genotype: AnyGenotype, size: NetworkSize) -> FoundNetwork:
+def random_network(genotype: AnyGenotype, size: NetworkSize) -> FoundNetwork:
+    """Returns the network of a genotype with random weights."""
     options = NetworkOptions(init_channels=size.init_channels, layers=size.layers, stem=size.stem)
     network = search_space(genotype.space).network(genotype, size.num_classes, options, name="network")
     shape = (size.image_size, size.image_size, size.image_channels)

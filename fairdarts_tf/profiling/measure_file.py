@@ -27,7 +27,7 @@ def main(path: str, runs: int) -> None:
     library = peak_memory()
     times = time_runs(open_model(path), runs)
     document = {
-        "device": (on_tensorflow and _gpu()) or _cpu(),
+        "device": (on_tensorflow and _gpu()) or processor_name(),
         "median_ms": float(np.median(times)),
         "p90_ms": float(np.percentile(times, 90)),
         "peak_memory_bytes": peak_memory(),
@@ -66,7 +66,8 @@ def _gpu() -> str:
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else ""
 
 
-def _cpu() -> str:
+def processor_name() -> str:
+    """Returns the model name of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
