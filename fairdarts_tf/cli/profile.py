@@ -11,57 +11,66 @@ from absl import flags
 from fairdarts_tf.cli.app import Command
 from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.cli.settings_flags import define_whole_or_auto
 from fairdarts_tf.costs import NetworkSize
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import load_genotype
-from fairdarts_tf.profiling.counts import COUNTED, Counts, as_fields, count
+from fairdarts_tf.genotypes import published_names
+from fairdarts_tf.network_widths import AUTO, MOBILE_LIMIT, PAPERS_SIZES, widest
+from fairdarts_tf.profiling.counts import COUNTED, Profile, as_fields, check_size, count
 from fairdarts_tf.profiling.measurements import Measurements
-from fairdarts_tf.profiling.tables import counts_text, latency_text
+from fairdarts_tf.profiling.tables import comparison_text, counts_text, latency_text, limit_text
+from fairdarts_tf.quantities import read_quantity
+
+ALL = "published"
 
 COMMAND = Command(
     "profile",
     f"""Counts parameters and multiply-adds of the network of a genotype, and measures its latency on this device.
 
 {COUNTED}
-With --nolatency nothing is measured, and the command answers at once.""",
+With --nolatency nothing is measured, and the command answers at once.
+
+Examples:
+
+Cells of the papers, transferred to ImageNet: which keep within 600 million multiply-adds?
+bin/profile --network=imagenet --genotype=published
+
+One of them as wide as that limit allows:
+bin/profile --network=imagenet --genotype=FairDARTS_a --init_channels=auto --nolatency""",
 )
 
-flags.DEFINE_string(
+_NETWORK = {"flag_values": COMMAND.flags, "module_name": "network"}
+flags.DEFINE_list(
     "genotype",
-    None,
-    "Name of a published genotype, a file, or a search's directory (one with a published name is written ./NAME).",
-    flag_values=COMMAND.flags,
-    module_name="network",
+    [],
+    "Name of a published genotype, a file, or a search's directory (one with a published name is written ./NAME). "
+    f"Several, or {ALL} for every published one: a table of their counts.",
+    **_NETWORK,
 )
-flags.DEFINE_integer(
-    "init_channels",
-    36,
-    "Channels of a node in the first cells of the space darts. The papers': 36 for CIFAR-10, 48 for ImageNet.",
-    flag_values=COMMAND.flags,
-    module_name="network",
-)
-flags.DEFINE_integer(
-    "layers",
-    20,
-    "Number of cells of the space darts. The papers': 20 for CIFAR-10, 14 for ImageNet.",
-    flag_values=COMMAND.flags,
-    module_name="network",
-)
-flags.DEFINE_integer(
-    "image_size", 32, "Side of the images, in pixels.", flag_values=COMMAND.flags, module_name="network"
-)
-flags.DEFINE_integer(
-    "image_channels", 3, "3 for RGB, 1 for grey levels.", flag_values=COMMAND.flags, module_name="network"
-)
-flags.DEFINE_integer("num_classes", 10, "Number of classes.", flag_values=COMMAND.flags, module_name="network")
 flags.DEFINE_enum(
-    "network",
-    "cifar",
-    ["cifar", "imagenet"],
-    "The stem of the space darts: one convolution, or three that halve the image.",
-    flag_values=COMMAND.flags,
-    module_name="network",
+    "network", "cifar", list(PAPERS_SIZES), "The stem: one convolution, or three that halve the image.", **_NETWORK
 )
+define_whole_or_auto(
+    "init_channels",
+    None,
+    "Channels of a node in the first cells, or auto: the most that keep within --macs_limit. Default: the papers', 36 "
+    "for cifar, 48 for imagenet.",
+    **_NETWORK,
+)
+flags.DEFINE_string(
+    "macs_limit",
+    "",
+    "Multiply-adds of an image to compare with, as 600M. Default for imagenet: 600M, up to which papers say mobile.",
+    **_NETWORK,
+)
+for _name, _help in {
+    "layers": "Number of cells. Default: the papers', 20 for cifar, 14 for imagenet.",
+    "image_size": "Side of the images, in pixels. Default: 32 for cifar, 224 for imagenet.",
+    "image_channels": "3 for RGB, 1 for grey levels. Default: 3.",
+    "num_classes": "Number of classes. Default: 10 for cifar, 1000 for imagenet.",
+}.items():
+    flags.DEFINE_integer(_name, None, _help, **_NETWORK)
 flags.DEFINE_boolean(
     "latency",
     True,
@@ -91,16 +100,20 @@ def main() -> None:
     given = COMMAND.flags
     if not given.genotype:
         raise ConfigurationError("which network? Name a published genotype, a file or a search with --genotype.")
-    genotype = load_genotype(given.genotype)
-    size = _size()
-    counts = count(genotype, size)
+    names = published_names() if given.genotype == [ALL] else given.genotype
+    profiles = [_profile(name) for name in names]
+    if len(profiles) > 1:
+        documents = lambda: json.dumps([_document(profile) for profile in profiles], indent=2)  # noqa: E731
+        print(formatted(given, lambda: comparison_text(profiles), documents))
+        return
+    (profile,) = profiles
     measured = None
     if given.latency:
         load_tensorflow()
         from fairdarts_tf.profiling.latency import measure_latency
 
-        measured = measure_latency(genotype, size, given.runs)
-    print(formatted(given, lambda: _text(counts, measured), lambda: _json(size, counts, measured)))
+        measured = measure_latency(load_genotype(profile.name), profile.size, given.runs)
+    print(formatted(given, lambda: _text(profile, measured), lambda: _json(profile, measured)))
 
 
 def run() -> None:
@@ -108,21 +121,40 @@ def run() -> None:
     sys.exit(COMMAND.execute(main, sys.argv))
 
 
-def _size() -> NetworkSize:
+def _profile(name: str) -> Profile:
+    given = COMMAND.flags
+    genotype, papers = load_genotype(name), PAPERS_SIZES[given.network]
     names = [field.name for field in dataclasses.fields(NetworkSize) if field.name != "stem"]
-    return NetworkSize(**{name: COMMAND.flags[name].value for name in names}, stem=COMMAND.flags.network)
+    size = dataclasses.replace(papers, **{name: given[name].value for name in names if given[name].value is not None})
+    limit = MOBILE_LIMIT if given.network == "imagenet" else None
+    if given.macs_limit:
+        limit = read_quantity("macs_limit", given.macs_limit)
+    if size.init_channels == AUTO:
+        if limit is None:
+            raise ConfigurationError("--init_channels=auto needs to know how many may fit: --macs_limit, as 600M.")
+        check_size(dataclasses.replace(size, init_channels=papers.init_channels))
+        size = widest(genotype, size, limit)
+    return Profile(name, size, count(genotype, size), limit)
 
 
-def _text(counts: Counts, measured: Measurements | None) -> str:
-    return counts_text(counts) + ("" if measured is None else f"\n\n{latency_text(measured)}")
+def _text(profile: Profile, measured: Measurements | None) -> str:
+    limit = [limit_text(profile)] if profile.limit is not None else []
+    latency = [f"\n{latency_text(measured)}"] if measured is not None else []
+    return "\n".join([*limit, counts_text(profile.counts), *latency])
 
 
-def _json(size: NetworkSize, counts: Counts, measured: Measurements | None) -> str:
-    document = {"genotype": COMMAND.flags.genotype, "network": dataclasses.asdict(size), **as_fields(counts)}
+def _json(profile: Profile, measured: Measurements | None) -> str:
+    document = _document(profile)
     document["counted"] = COUNTED
     if measured is not None:
         document["latency"] = dataclasses.asdict(measured) | {"measured": measured.describe()}
     return json.dumps(document, indent=2)
+
+
+def _document(profile: Profile) -> dict[str, object]:
+    limit = {} if profile.limit is None else {"macs_limit": profile.limit, "is_within_limit": profile.is_within_limit}
+    head = {"genotype": profile.name, "network": dataclasses.asdict(profile.size)}
+    return head | limit | as_fields(profile.counts)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def define_flags(
     flag_values: flags.FlagValues,
     without: Collection[str] = (),
     defaults: Mapping[str, object] | None = None,
+    automatic: Collection[str] = (),
 ) -> None:
     """Defines one flag for each field of a dataclass of settings, with its default and its description.
 
@@ -29,6 +30,7 @@ def define_flags(
         flag_values: Where to.
         without: Fields that get no flag. Defaults to none.
         defaults: Values in place of the fields' own defaults. Defaults to None: none.
+        automatic: Whole numbers for which ``auto`` may stand, which is 0. Defaults to none.
     """
     subject_of = {name: subject for subject, names in subjects.items() for name in names}
     descriptions = _descriptions(settings)
@@ -42,6 +44,8 @@ def define_flags(
             str: flags.DEFINE_string,
             tuple: flags.DEFINE_list,
         }[type(field.default)]
+        if field.name in automatic:
+            define = define_whole_or_auto
         default = (defaults or {}).get(field.name, field.default)
         default = list(default) if isinstance(default, tuple) else default
         define(
@@ -77,6 +81,20 @@ def read_values(settings: type, flag_values: flags.FlagValues, recorded: Mapping
         if not flag_values[name].present and name in (recorded or {}):
             flag_values[name].parse(recorded[name])
     return {name: flag_values[name].value for name in names}
+
+
+class _WholeOrAuto(flags.IntegerParser):
+    """Reads ``auto`` as 0."""
+
+    def convert(self, argument: str | int) -> int:
+        return 0 if argument == "auto" else super().convert(argument)
+
+
+def define_whole_or_auto(
+    name: str, default: int | None, description: str, flag_values: flags.FlagValues, module_name: str
+) -> None:
+    """Defines a flag for a whole number, or ``auto``, which is 0."""
+    flags.DEFINE(_WholeOrAuto(), name, default, description, flag_values=flag_values, module_name=module_name)
 
 
 def _descriptions(settings: type) -> dict[str, str]:

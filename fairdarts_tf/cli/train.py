@@ -35,7 +35,10 @@ bin/train --workdir=runs/digits --genotype=runs/quickstart --init_channels=8 --l
     --cutout=0 --auxiliary_weight=0
 
 Those that bin/search --flagfile=configs/cifar10_cpu.flags found, on CIFAR-10:
-bin/train --flagfile=configs/train_cifar10_cpu.flags""",
+bin/train --flagfile=configs/train_cifar10_cpu.flags
+
+Cells found on CIFAR-10, on ImageNet, as wide as 600 million multiply-adds allow:
+bin/train --flagfile=configs/train_imagenet.flags --genotype=FairDARTS_a --init_channels=auto --macs_limit=600M""",
 )
 
 _SUBJECTS = {
@@ -45,6 +48,7 @@ _SUBJECTS = {
         "network",
         "init_channels",
         "layers",
+        "macs_limit",
         "drop_path",
         "drop_path_at",
         "auxiliary_weight",
@@ -67,7 +71,7 @@ _SUBJECTS = {
 flags.DEFINE_string(
     "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
 )
-define_flags(TrainSettings, _SUBJECTS, "training", COMMAND.flags)
+define_flags(TrainSettings, _SUBJECTS, "training", COMMAND.flags, automatic=("init_channels",))
 
 
 def main() -> int:

@@ -74,6 +74,28 @@ class Counts:
         return None if self.auxiliary_head is None else self.total.params + self.auxiliary_head.params
 
 
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A genotype's network and what it costs.
+
+    Attributes:
+        name: Of the genotype, as it was given.
+        size: Of the network.
+        counts: What it costs.
+        limit: Multiply-adds that it is compared with; None: with none.
+    """
+
+    name: str
+    size: NetworkSize
+    counts: Counts
+    limit: float | None = None
+
+    @property
+    def is_within_limit(self) -> bool:
+        """Whether it has no more multiply-adds than the limit."""
+        return self.limit is None or self.counts.total.macs <= self.limit
+
+
 def count(genotype: AnyGenotype, size: NetworkSize) -> Counts:
     """Counts what a network costs.
 

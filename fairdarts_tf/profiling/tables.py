@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from fairdarts_tf.costs import Cost
-from fairdarts_tf.profiling.counts import COUNTED, Counts
+from fairdarts_tf.profiling.counts import COUNTED, Counts, Profile
 from fairdarts_tf.profiling.measurements import Measurements
+from fairdarts_tf.quantities import write_quantity
 
 WIDTH = 100
 
@@ -35,6 +36,33 @@ def counts_text(counts: Counts) -> str:
             *textwrap.wrap(f"Counted: {COUNTED} {_ALIGNMENTS}", WIDTH),
         ]
     )
+
+
+def limit_text(profile: Profile) -> str:
+    """Returns how a network's multiply-adds stand to the limit."""
+    macs, limit = profile.counts.total.macs, profile.limit
+    state = "within" if profile.is_within_limit else f"{write_quantity(macs - limit)} over"
+    return (
+        f"{profile.size.stem} network of {profile.size.init_channels} channels: {state} the limit of "
+        f"{write_quantity(limit)} multiply-adds"
+    )
+
+
+def comparison_text(profiles: Sequence[Profile]) -> str:
+    """Returns a table of several networks: channels, parameters, multiply-adds, and how these stand to the limit."""
+    rows = [
+        [
+            profile.name,
+            f"{profile.size.init_channels}",
+            f"{profile.counts.total.params:,}",
+            f"{profile.counts.total.macs:,}",
+            *([] if profile.limit is None else ["within" if profile.is_within_limit else "over"]),
+        ]
+        for profile in profiles
+    ]
+    limit = profiles[0].limit
+    names = ["genotype", "channels", "parameters", "multiply-adds"]
+    return "\n".join(table([*names, *([] if limit is None else [f"limit {write_quantity(limit)}"])], rows))
 
 
 def latency_text(measured: Measurements) -> str:

@@ -13,12 +13,15 @@ import tensorflow as tf
 from fairdarts_tf import devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal
 from fairdarts_tf.checkpoints import list_checkpoints
+from fairdarts_tf.costs import NetworkSize, network_cost
 from fairdarts_tf.distribution import distribute
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotype_files import AnyGenotype, load_genotype
 from fairdarts_tf.kernels.library import say_if_left_out
+from fairdarts_tf.network_widths import AUTO, check_within, widest
 from fairdarts_tf.optimizers import MomentumSGD
+from fairdarts_tf.quantities import read_quantity, write_quantity
 from fairdarts_tf.resuming import restore, share_state
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
@@ -87,7 +90,8 @@ def _train_on(
     check_agreement(settings.as_flags() | {"genotype": genotype.to_json()}, strategy)
     images = load_training_images(settings)
     batches = TrainingData(settings, images)
-    training = build_training(settings, genotype, images.image_shape, images.num_classes, strategy)
+    sized, size_text = _with_size(settings, genotype, images.image_shape, images.num_classes)
+    training = build_training(sized, genotype, images.image_shape, images.num_classes, strategy)
     if settings.init_from:
         if run.writes and not list_checkpoints(run.checkpoints):
             _inherit(training, settings.init_from)
@@ -115,7 +119,7 @@ def _train_on(
     log = TensorBoardLog(run)
     recorder.on_epoch += [log, lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
     if run.writes:
-        print(batches.describe(), file=sys.stderr)
+        print(f"{size_text}\n{batches.describe()}", file=sys.stderr)
     try:
         fit_run(
             recorder,
@@ -208,6 +212,26 @@ def build_training(
             jit_compile=settings.xla,
         )
     return training
+
+
+def _with_size(
+    settings: TrainSettings, genotype: AnyGenotype, image_shape: tuple[int, int, int], num_classes: int
+) -> tuple[TrainSettings, str]:
+    """Returns the settings with the channels that they leave open, and the network's size in words.
+
+    Raises:
+        ConfigurationError: When the network does not keep within the limit of multiply-adds.
+    """
+    height, _, channels = image_shape
+    size = NetworkSize(settings.init_channels, settings.layers, height, channels, num_classes, settings.network)
+    if settings.macs_limit:
+        limit = read_quantity("macs_limit", settings.macs_limit)
+        size = widest(genotype, size, limit) if settings.init_channels == AUTO else size
+        check_within(genotype, size, limit)
+    cost = network_cost(genotype, size)
+    words = search_space(genotype.space).describe_size(size)
+    text = f"{words}: {write_quantity(cost.params)} parameters, {write_quantity(cost.macs)} multiply-adds an image"
+    return dataclasses.replace(settings, init_channels=size.init_channels), text
 
 
 def _validation(batches: TrainingData, strategy: tf.distribute.Strategy) -> dict[str, object]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.genotype_files import load_genotype
+from fairdarts_tf.network_widths import AUTO
+from fairdarts_tf.quantities import read_quantity
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_accumulation, check_settings
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
@@ -43,8 +45,10 @@ class TrainSettings:
         augmentation_operations: How many operations RandAugment applies to an image.
         augmentation_strength: Strength of RandAugment's operations, from 0 to 1.
         network: ``cifar`` or ``imagenet``: the stem of S1, and the stride of the auxiliary head.
-        init_channels: Channels of a node in the first cells of S1; a genotype of S2 says its own widths.
+        init_channels: Channels of a node in the first cells of S1; 0 or auto: the most that keep the network within
+            `macs_limit`. A genotype of S2 says its own widths.
         layers: Number of cells of S1.
+        macs_limit: Multiply-adds that the network may have for an image, as 600M; empty: any number.
         drop_path: Probability, at the end, that a path is dropped; it grows from 0 in proportion to the epochs.
         drop_path_at: ``node`` (FairDARTS: a node's sum) or ``operation`` (DARTS: each operation but the identity); of
             S2 it is what a residual connection leads past, either way.
@@ -99,6 +103,7 @@ class TrainSettings:
     network: str = "cifar"
     init_channels: int = 36
     layers: int = 20
+    macs_limit: str = ""
     drop_path: float = 0.2
     drop_path_at: str = "node"
     auxiliary_weight: float = 0.4
@@ -129,6 +134,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         check_settings(self, _CHOICES, _RANGES)
         check_accumulation(self)
+        self._check_width()
         if not self.genotype and not self.init_from:
             raise ConfigurationError(
                 "which network? Name a published genotype, a file or a search's directory with --genotype, or a "
@@ -144,6 +150,14 @@ class TrainSettings:
                 f"--warmup_epochs is {self.warmup_epochs}, which leaves none of the {self.epochs} epochs to the "
                 "schedule. Lower it, or raise --epochs."
             )
+
+    def _check_width(self) -> None:
+        if self.macs_limit:
+            read_quantity("macs_limit", self.macs_limit)
+        elif self.init_channels == AUTO:
+            raise ConfigurationError("--init_channels=auto needs to know how many may fit: --macs_limit, as 600M.")
+        if self.init_channels == 1:
+            raise ConfigurationError("--init_channels is 1, but must be from 2 to 4096, or auto.")
 
     @property
     def named_genotype(self) -> str | Path:
@@ -200,7 +214,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cutout": (0, 4096),
     "augmentation_operations": (1, 16),
     "augmentation_strength": (0, 1),
-    "init_channels": (2, 4096),
+    "init_channels": (AUTO, 4096),
     "layers": (3, 1000),
     "drop_path": (0, 0.99),
     "auxiliary_weight": (0, 100),
