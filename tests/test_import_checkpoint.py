@@ -48,8 +48,12 @@ def state(network: DartsNetwork) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A directory with a checkpoint, which a stand-in for torch reads, and the genotype."""
-    (tmp_path / "model.pth.tar").write_bytes(b"\0")
+    """A directory with a checkpoint, which a stand-in for torch reads, and the genotype.
+
+    As far as its size goes, it could hold the weights.
+    """
+    (tmp_path / "model.pth.tar").touch()
+    os.truncate(tmp_path / "model.pth.tar", 2**28)
     GENOTYPE.save(tmp_path / "genotype.json")
     return tmp_path
 

@@ -15,6 +15,15 @@ class Tensor:
     def __init__(self, values: object) -> None:
         self.values = np.asarray(values)
 
+    def numel(self) -> int:
+        return self.values.size
+
+    def element_size(self) -> int:
+        return self.values.itemsize
+
+    def is_complex(self) -> bool:
+        return np.iscomplexobj(self.values)
+
     def detach(self) -> Tensor:
         return self
 

@@ -6,6 +6,7 @@ import os
 import re
 import reprlib
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -56,10 +57,12 @@ def read_torch_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
         ConfigurationError: When the package torch is absent or too old.
         RunError: When the file is absent or broken, or holds no state dict, or anything that could run code: nothing of
-            it is run.
+            it is run. Also when it would take more memory than in proportion to its size.
     """
     torch = _import_torch()
+    size = _check_file(Path(path))
     tensors = _tensors(_load(torch, Path(path)), torch, path)
+    _check_sizes(tensors, size, path)
     return {name: _array(tensor, torch, name, path) for name, tensor in tensors.items()}
 
 
@@ -80,11 +83,39 @@ def _import_torch() -> ModuleType:
     return torch
 
 
-def _load(torch: ModuleType, path: Path) -> Any:
+def _check_file(path: Path) -> int:
+    """Returns the size of a file, in bytes, which must not be packed: PyTorch packs none, and it could grow at will."""
     if not path.is_file():
         raise RunError(f"there is no file {path}. Name a checkpoint that PyTorch wrote.")
-    with open_file(path):  # What the system refuses is told as that; torch's own OSErrors are of the content.
-        pass
+    with open_file(path) as file:  # What the system refuses is told as that; torch's own OSErrors are of the content.
+        size = os.fstat(file.fileno()).st_size
+        try:
+            with zipfile.ZipFile(file) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+        except Exception:  # An older format, which is no archive, or a broken one, which torch refuses.
+            return size
+    if unpacked > size:
+        raise RunError(
+            f"{path} is an archive of {size:,} bytes that unpacks to {unpacked:,}: PyTorch writes none such. Save the "
+            "state dict anew, or name another."
+        )
+    return size
+
+
+def _check_sizes(tensors: Mapping[str, Any], size: int, path: str | os.PathLike[str]) -> None:
+    """Refuses tensors that repeat what memory they have, as with a stride of 0, and would be vast as arrays."""
+    try:
+        claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    except (TypeError, RuntimeError):  # As of a nested tensor, which is refused by its name.
+        return
+    if claimed > size:
+        raise RunError(
+            f"{path} has {size:,} bytes, but its tensors claim {claimed:,}. Save the state dict of a network whose "
+            "weights are plain tensors, each with memory of its own."
+        )
+
+
+def _load(torch: ModuleType, path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -125,6 +156,8 @@ def _tensors(content: Any, torch: ModuleType, path: str | os.PathLike[str]) -> d
 
 def _array(tensor: Any, torch: ModuleType, name: str, path: str | os.PathLike[str]) -> np.ndarray:
     try:
+        if tensor.is_complex():
+            raise TypeError
         array = tensor.detach().to(torch.float32).numpy()
     except (TypeError, ValueError, RuntimeError):
         raise RunError(f"{path}: {name!r} is no plain tensor of numbers. Save it as one.") from None
