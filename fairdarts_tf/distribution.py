@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+from fairdarts_tf.data.rows import Parts
 
 # Nothing here branches or loops over tensors.
 _as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def distribute(
-    batches: tf.data.Dataset, strategy: tf.distribute.Strategy
+    batches: tf.data.Dataset | Callable[..., tf.data.Dataset], strategy: tf.distribute.Strategy
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Divides each batch among the replicas, on all machines: first the first machine's, in order.
 
     TensorFlow's own way deals batches of which a part may be empty, whose sizes depend on the machine.
 
     Args:
-        batches: The same on every machine, in tuples of tensors. Sizes that replicas cannot share evenly give parts
-            that differ by one; none is empty if no batch has fewer images than there are replicas.
+        batches: The same on every machine, in tuples of tensors: as a function, which is asked for the ``parts`` of
+            each batch that this machine's replicas get, and makes no others, or as a data set, of which each machine
+            makes the whole. Sizes that replicas cannot share evenly give parts that differ by one; none is empty if no
+            batch has fewer images than there are replicas.
         strategy: Of the replicas.
 
     Returns:
@@ -25,20 +31,32 @@ def distribute(
         them must know how many there are.
     """
     replicas = strategy.num_replicas_in_sync
+    in_parts = batches if callable(batches) else _parts_of(batches)
     if replicas == 1:
-        return batches
+        return in_parts()
 
     def parts_of_machine(context: tf.distribute.InputContext) -> tf.data.Dataset:
         own = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * own
-
-        def parts(*batch: object) -> tf.data.Dataset:
-            take = lambda index: tf.nest.map_structure(lambda tensor: _part(tensor, index, replicas), batch)  # noqa: E731
-            return tf.data.Dataset.range(first, first + own).map(_as_it_is(take))
-
-        return batches.flat_map(_as_it_is(parts)).repeat().prefetch(tf.data.AUTOTUNE)
+        return in_parts(parts=Parts(first, first + own, replicas)).repeat().prefetch(tf.data.AUTOTUNE)
 
     return strategy.distribute_datasets_from_function(parts_of_machine)
+
+
+def _parts_of(batches: tf.data.Dataset) -> Callable[..., tf.data.Dataset]:
+    """Returns a function that takes parts of batches that are made whole."""
+
+    def in_parts(parts: Parts | None = None) -> tf.data.Dataset:
+        if parts is None:
+            return batches
+
+        def split(*batch: object) -> tf.data.Dataset:
+            take = lambda index: tf.nest.map_structure(lambda tensor: _part(tensor, index, parts.of), batch)  # noqa: E731
+            return tf.data.Dataset.range(parts.first, parts.last).map(_as_it_is(take))
+
+        return batches.flat_map(_as_it_is(split))
+
+    return in_parts
 
 
 def _part(tensor: tf.Tensor, index: tf.Tensor, replicas: int) -> tf.Tensor:

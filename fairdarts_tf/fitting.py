@@ -37,7 +37,7 @@ class Trained(Protocol):
 def fit_run(
     recorder: Recorder,
     model: Trained,
-    batches_from: Callable[[int], tf.data.Dataset],
+    batches_from: Callable[..., tf.data.Dataset],
     *,
     epochs: int,
     on_nan: str,
@@ -53,7 +53,8 @@ def fit_run(
     Args:
         recorder: Of the run; also among the callbacks in the options.
         model: To be fitted.
-        batches_from: Returns the endless batches of the run from a step on.
+        batches_from: Returns the endless batches of the run from a step on, or those ``parts`` of each that it is
+            asked for.
         epochs: Of the whole run.
         on_nan: ``"stop"`` or ``"retry"``.
         on_retry: Called with the step that the run goes back to.

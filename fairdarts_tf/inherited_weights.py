@@ -6,6 +6,7 @@ What is inherited, and what of a supernet has no place in a found network, is a 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping
@@ -42,14 +43,8 @@ def load_inherited_network(search_workdir: str | os.PathLike[str], data_dir: str
     """
     supernet, settings = load_supernet(search_workdir)
     genotype = load_genotype(Path(search_workdir))
-    images = data.load_dataset(
-        settings.dataset,
-        "train",
-        data_dir=data_dir or settings.data_dir or None,
-        download=settings.download,
-        image_size=settings.image_size or None,
-    )
-    mean, std = data.statistics_for(settings.dataset, images.images)
+    images, _ = data.load_halves(dataclasses.replace(settings, data_dir=data_dir or settings.data_dir))
+    mean, std = data.statistics_for(settings.dataset, images)
     options = NetworkOptions(init_channels=settings.init_channels, layers=settings.layers)
     network = supernet.space.network(genotype, images.num_classes, options, name="network")
     network.build((None, *images.image_shape))

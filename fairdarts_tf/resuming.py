@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -144,7 +145,7 @@ def share_state(model: keras.Model) -> None:
 def fit_from(
     step: int,
     model: keras.Model,
-    batches_from: Callable[[int], tf.data.Dataset],
+    batches_from: Callable[..., tf.data.Dataset],
     *,
     epochs: int,
     steps_per_epoch: int,
@@ -155,20 +156,22 @@ def fit_from(
     Args:
         step: Steps done before.
         model: To be fitted.
-        batches_from: Returns the endless batches of the run from a step on.
+        batches_from: Returns the endless batches of the run from a step on, or those ``parts`` of each that it is
+            asked for.
         epochs: Of the whole run.
         steps_per_epoch: Of a whole epoch.
         options: Of `keras.Model.fit`.
     """
     epoch, done = divmod(step, steps_per_epoch)
     if done:
-        rest, batches = steps_per_epoch - done, distribute(batches_from(step), model.distribute_strategy)
+        batches = distribute(functools.partial(batches_from, step), model.distribute_strategy)
+        rest = steps_per_epoch - done
         model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest, **options)
         epoch += 1
         if model.stop_training:
             return
     if epoch < epochs:
-        batches = distribute(batches_from(epoch * steps_per_epoch), model.distribute_strategy)
+        batches = distribute(functools.partial(batches_from, epoch * steps_per_epoch), model.distribute_strategy)
         model.fit(batches, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, **options)
 
 

@@ -21,7 +21,7 @@ FORMAT_VERSION = 1
 """Of a run's directory, in the first line of its flags.txt. A directory that names none was written in the first."""
 
 FREE_TO_CHANGE = frozenset(
-    {"workdir", "data_dir", "download", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"}
+    {"workdir", "data_dir", "cache_dir", "download", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"}
 )
 """Settings that do not change what a run computes on one device: a restart may have others."""
 

@@ -18,6 +18,8 @@ from fairdarts_tf.callbacks import ProgressBar, StopOnSignal, WarmUp
 from fairdarts_tf.cost_aim import CostAim, cost_aim
 from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.data import pipeline
+from fairdarts_tf.data.fetching import broken_images_named
+from fairdarts_tf.data.rows import WHOLE, Parts
 from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.epoch_report import describe_epoch
 from fairdarts_tf.errors import GenotypeError
@@ -92,14 +94,8 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
 
 def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strategy) -> SearchResult:
     check_agreement(settings.as_flags(), strategy)
-    images = data.load_dataset(
-        settings.dataset,
-        "train",
-        data_dir=settings.data_dir or None,
-        download=settings.download,
-        image_size=settings.image_size or None,
-    )
-    batches = _Batches(settings, images)
+    images, halves = data.load_halves(settings)
+    batches = _Batches(settings, images, halves)
     search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
     run.open(settings.as_flags())
     if run.writes:
@@ -139,17 +135,18 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
         bar,
     ]
     try:
-        fit_run(
-            recorder,
-            search,
-            batches.starting_at,
-            epochs=recorder.stop.after if recorder.stop else settings.epochs,
-            on_nan=settings.on_nan,
-            on_retry=bar.go_back,
-            callbacks=callbacks,
-            verbose=0,
-            shuffle=False,
-        )
+        with broken_images_named(images):
+            fit_run(
+                recorder,
+                search,
+                batches.starting_at,
+                epochs=recorder.stop.after if recorder.stop else settings.epochs,
+                on_nan=settings.on_nan,
+                on_retry=bar.go_back,
+                callbacks=callbacks,
+                verbose=0,
+                shuffle=False,
+            )
     finally:
         signals.release()
         bar.close()
@@ -293,18 +290,29 @@ def _eigenvalue_measure(settings: SearchSettings, search: Search, batches: _Batc
 class _Batches:
     """The pipelines of a search: both halves in lockstep, or all images at a single level."""
 
-    def __init__(self, settings: SearchSettings, images: data.LabelledImages) -> None:
+    def __init__(
+        self,
+        settings: SearchSettings,
+        images: data.LabelledImages | data.EncodedImages,
+        halves: tuple[np.ndarray, np.ndarray],
+    ) -> None:
         self._settings = settings
         self._images = images
-        self._halves = data.stratified_halves(images.labels, settings.train_portion, settings.seed)
-        mean, std = data.statistics_for(settings.dataset, images.images)
-        size = min(images.image_shape[:2])
+        self._halves = halves
+        mean, std = data.statistics_for(settings.dataset, images)
+        augmentation = data.Augmentation.suited_to(
+            settings.dataset,
+            min(images.image_shape[:2]),
+            cutout=settings.cutout,
+            resized_crop=settings.crop == "resized",
+            color_jitter=settings.color_jitter,
+        )
         self._options = {
             "batch_size": settings.batch_size,
             "seed": settings.seed,
             "mean": mean,
             "std": std,
-            "augmentation": data.Augmentation.suited_to(settings.dataset, size, cutout=settings.cutout),
+            "augmentation": augmentation,
         }
         count = len(images) if settings.single_level else min(len(half) for half in self._halves)
         whole_epoch = pipeline.steps_per_epoch(count, settings.batch_size)
@@ -312,8 +320,8 @@ class _Batches:
             whole_epoch = len(self._halves[0]) // settings.batch_size
         self.steps_per_epoch = settings.steps_per_epoch or whole_epoch
 
-    def starting_at(self, step: int) -> tf.data.Dataset:
+    def starting_at(self, step: int, parts: Parts = WHOLE) -> tf.data.Dataset:
+        options = self._options | {"first_step": step, "parts": parts}
         if self._settings.single_level:
-            indices = np.arange(len(self._images))
-            return pipeline.train_batches(self._images, indices, first_step=step, **self._options)
-        return pipeline.bilevel_batches(self._images, *self._halves, first_step=step, **self._options)
+            return pipeline.train_batches(self._images, np.arange(len(self._images)), **options)
+        return pipeline.bilevel_batches(self._images, *self._halves, **options)

@@ -16,11 +16,14 @@ from fairdarts_tf.prices import UNITS, check_cost
 from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.sensitivity import DerivationSettings
 from fairdarts_tf.settings_checks import (
+    CROPS,
     ON_NAN,
     PRECISIONS,
+    STORAGES,
     STRATEGIES,
     as_flags,
     check_accumulation,
+    check_data_settings,
     check_settings,
     set_tuples,
     values_of,
@@ -42,8 +45,19 @@ class SearchSettings:
         dataset: ``digits``, a name of tensorflow-datasets or ``folder:PATH``.
         data_dir: Where tensorflow-datasets keeps prepared data; empty: its own default.
         download: Whether data that are not prepared may be downloaded.
-        image_size: Side that images are resized to, in pixels; 0 keeps their own.
-        train_portion: The share of the training images that train the weights; the others train the alphas.
+        image_size: Side of the square that the network sees of each image, in pixels; 0 keeps their own.
+        resize_size: What the shorter side of images is scaled to before their central squares of `image_size` are
+            taken, in pixels: the rest is a margin. 0: to `image_size`.
+        classes: Names of the classes that take part, or their number: so many are drawn, always the same; none: all.
+        train_portion: The share of the training images that train the weights.
+        search_portion: The share that train the alphas; 0: all others. What is in neither is not loaded.
+        storage: How images are kept: decoded in ``memory``, or on ``disk``, in `cache_dir`, for all runs; ``encoded``,
+            and decoded for each batch; ``auto``: memory up to 8 GiB, else encoded.
+        cache_dir: Directory of images that are decoded once and kept on disk.
+        crop: ``padded``: images are padded and cropped to their own size (CIFAR-10); ``resized``: a random part of 8 to
+            100 % of the area is scaled to `image_size` (ImageNet).
+        color_jitter: Strength of a jitter of colours, from 0 (none) to 1: 0.4 changes brightness, contrast and
+            saturation by up to 40 % and the hue by up to 0.2 turns (DARTS on ImageNet).
         cutout: Side of the square that is blanked in each training image, in pixels; 0 for none.
         space: ``darts`` (S1, stacked cells) or ``mobile`` (S2, a chain of inverted bottlenecks).
         relaxation: ``sigmoid`` (FairDARTS) or ``softmax`` (DARTS).
@@ -143,7 +157,14 @@ class SearchSettings:
     data_dir: str = ""
     download: bool = False
     image_size: int = 0
+    resize_size: int = 0
+    classes: tuple[str, ...] = ()
     train_portion: float = 0.5
+    search_portion: float = 0.0
+    storage: str = "auto"
+    cache_dir: str = ""
+    crop: str = "padded"
+    color_jitter: float = 0.0
     cutout: int = 0
 
     space: str = "darts"
@@ -229,6 +250,12 @@ class SearchSettings:
     def __post_init__(self) -> None:
         set_tuples(self)
         check_settings(self, _CHOICES, _RANGES)
+        check_data_settings(self)
+        if self.train_portion + self.search_portion > 1 + 1e-9:
+            raise ConfigurationError(
+                f"--train_portion={self.train_portion} and --search_portion={self.search_portion} are more than all "
+                "training images. Lower one of them."
+            )
         if self.learning_rate_min > self.learning_rate:
             raise ConfigurationError(
                 f"--learning_rate_min is {self.learning_rate_min}, above --learning_rate={self.learning_rate}, from "
@@ -321,6 +348,8 @@ class SearchSettings:
 
 
 _CHOICES = {
+    "storage": STORAGES,
+    "crop": CROPS,
     "relaxation": tuple(RELAXATIONS),
     "zero_one": ZERO_ONE_NAMES,
     "cost": ("none", *UNITS),
@@ -337,7 +366,10 @@ _CHOICES = {
 
 _RANGES: dict[str, tuple[float, float]] = {
     "image_size": (0, 4096),
-    "train_portion": (0.01, 0.99),
+    "resize_size": (0, 4096),
+    "train_portion": (0.001, 0.999),
+    "search_portion": (0, 0.999),
+    "color_jitter": (0, 1),
     "cutout": (0, 4096),
     "nodes": (1, 16),
     "init_channels": (2, 4096),

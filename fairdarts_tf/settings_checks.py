@@ -10,6 +10,8 @@ from fairdarts_tf.errors import ConfigurationError, unknown_name
 STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 ON_NAN = ("stop", "retry")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+STORAGES = ("auto", "memory", "disk", "encoded")
+CROPS = ("padded", "resized")
 
 
 def check_settings(
@@ -64,6 +66,41 @@ def set_tuples(settings: object) -> None:
     for field in dataclasses.fields(settings):
         if isinstance(field.default, tuple):
             object.__setattr__(settings, field.name, _as_tuple(field, getattr(settings, field.name)))
+
+
+def check_data_settings(settings: object) -> None:
+    """Checks what the settings of a run say of its images, one beside another.
+
+    Args:
+        settings: With the fields ``image_size``, ``resize_size``, ``classes``, ``storage`` and ``cache_dir``.
+
+    Raises:
+        ConfigurationError: When they contradict each other.
+    """
+    if settings.resize_size and not settings.image_size:
+        raise ConfigurationError(
+            f"--resize_size={settings.resize_size} leaves a margin around the squares of --image_size, which is 0. "
+            "Name their side too."
+        )
+    if 0 < settings.resize_size < settings.image_size:
+        raise ConfigurationError(
+            f"--resize_size is {settings.resize_size}, below --image_size={settings.image_size}, around whose squares "
+            "it is to leave a margin. Raise it, or pass 0 for none."
+        )
+    if settings.storage == "disk" and not settings.cache_dir:
+        raise ConfigurationError(
+            "--storage=disk needs a directory for the decoded images. Name it with --cache_dir; docs/imagenet.md says "
+            "how large they are."
+        )
+    if not all(settings.classes) or len(set(settings.classes)) < len(settings.classes):
+        raise ConfigurationError(
+            f"--classes={','.join(settings.classes)} has a name that is empty, or one twice. Name each class once."
+        )
+    if len(settings.classes) == 1 and not (settings.classes[0].isdecimal() and int(settings.classes[0]) >= 2):
+        raise ConfigurationError(
+            f"--classes is {settings.classes[0]!r}, but must be a number from 2 on, or the names of at least two "
+            "classes, comma-separated."
+        )
 
 
 def as_flags(settings: object) -> dict[str, str]:

@@ -14,7 +14,7 @@ from fairdarts_tf.errors import ConfigurationError, WorkerLostError
 
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
-_OF_MACHINES = frozenset({"data_dir", "download"})
+_OF_MACHINES = frozenset({"data_dir", "cache_dir", "download"})
 """Settings that may differ from machine to machine."""
 
 

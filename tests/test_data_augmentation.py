@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fairdarts_tf.data.augmentation import augment, crop_and_flip, crop_and_resize, cut_out, draw, normalize
+from fairdarts_tf.data.augmentation import augment, crop_and_flip, cut_out, draw, normalize
+from fairdarts_tf.data.rows import Rows
 
 MEAN, STD = np.array([0.5, 0.4, 0.3], np.float32), np.array([0.2, 0.3, 0.25], np.float32)
 
@@ -98,27 +99,9 @@ def test_draws_are_spread_evenly_and_independent():
     assert np.abs(together - np.eye(5)).max() < 0.02
 
 
-def test_resized_crops_are_parts_of_the_image_of_8_to_100_percent():
-    """In an image whose pixels are their own coordinates, the corners of a part tell where it lies."""
-    side, count = 40, 500
-    rows, columns = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
-    images = np.stack([rows, columns], axis=-1).astype(np.uint8)[np.newaxis].repeat(count, axis=0)
-    parts = crop_and_resize(images, tf.constant([1, 2])).numpy()
-    assert parts.shape == images.shape and parts.min() >= 0 and parts.max() <= side - 1
-    heights, widths = ((parts[:, -1, -1] - parts[:, 0, 0]) / (side - 1)).T
-    areas, ratios = heights * widths, widths / heights
-    assert areas.min() > 0.07 and areas.max() > 0.9
-    assert 0.3 < np.mean(areas) < 0.6
-    inside = (heights < 0.999) & (widths < 0.999)
-    assert ratios[inside].min() > 0.74 and ratios[inside].max() < 1.35
-    assert 0.5 < np.mean(ratios > 1) + 0.05 < 0.6, "as many wide as tall"
-    centres = (parts[:, 0, 0] + parts[:, -1, -1]) / 2
-    assert np.abs(centres.mean(axis=0) - (side - 1) / 2).max() < 1
-    assert np.array_equal(parts, crop_and_resize(images, tf.constant([1, 2])).numpy())
-    assert not np.array_equal(parts, crop_and_resize(images, tf.constant([1, 3])).numpy())
-
-
-def test_a_resized_crop_takes_the_place_of_the_padded_one():
-    images = np.full((30, 16, 16, 3), 200, np.uint8)
-    assert np.all(augment(images, tf.constant([1, 2]), resized_crop=True).numpy() == 200)
-    assert np.any(augment(images, tf.constant([1, 2])).numpy() == 0), "the padding shows"
+def test_parts_of_a_batch_are_those_of_the_whole():
+    images, seed = _images(), tf.constant([5, 6])
+    options = {"padding": 2, "cutout": 4, "mean": MEAN, "std": STD}
+    whole = augment(images, seed, **options)
+    parts = [augment(images[a:b], seed, rows=Rows(a, b - a, 40), **options) for a, b in ((0, 11), (11, 40))]
+    assert np.array_equal(whole, np.concatenate(parts))

@@ -38,8 +38,8 @@ def _equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     return len(first) == len(second) and all(map(np.array_equal, first, second))
 
 
-def _bilevel(seed: int = 0, first_step: int = 0, augmentation: Augmentation = VARIED) -> tf.data.Dataset:
-    return bilevel_batches(DATA, TRAIN, SEARCH, seed=seed, first_step=first_step, augmentation=augmentation, **SETTINGS)
+def _bilevel(seed: int = 0, augmentation: Augmentation = VARIED, **options: object) -> tf.data.Dataset:
+    return bilevel_batches(DATA, TRAIN, SEARCH, seed=seed, augmentation=augmentation, **SETTINGS | options)
 
 
 def test_every_epoch_takes_each_image_at_most_once_in_a_new_order():
@@ -160,19 +160,28 @@ def test_steps_in_an_epoch():
 
 
 REPLICAS = """
+from functools import partial
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from fairdarts_tf.distribution import distribute
 from tests.test_data_pipeline import DATA, SEARCH, SETTINGS, _bilevel, _take, evaluation_batches
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-for batches, count in ((_bilevel(first_step=3), 9), (evaluation_batches(DATA, SEARCH, **SETTINGS), 7)):
+of_search = partial(_bilevel, first_step=3)
+of_evaluation = partial(evaluation_batches, DATA, SEARCH, **SETTINGS)
+# Parts of what is made in parts, and of what is made whole.
+for batches, whole, count in (
+    (of_search, of_search(), 9),
+    (of_evaluation, of_evaluation(), 7),
+    (of_search(), of_search(), 3),
+):
     distributed = iter(distribute(batches, strategy))
+    expected = whole.as_numpy_iterator()
     for number in range(count):
         parts = [strategy.experimental_local_results(part) for part in tf.nest.flatten(next(distributed))]
-        for part, whole in zip(parts, _take(batches, 1, skip=number), strict=True):
-            assert len(part) == 2 and len(part[0]) == len(whole) // 2, [p.shape for p in part]
-            assert np.array_equal(np.concatenate(part), whole)
+        for part, array in zip(parts, tf.nest.flatten(next(expected)), strict=True):
+            assert len(part) == 2 and len(part[0]) == len(array) // 2, [p.shape for p in part]
+            assert np.array_equal(np.concatenate(part), array)
 """
 
 

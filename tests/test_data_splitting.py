@@ -7,6 +7,7 @@ import pytest
 
 from fairdarts_tf.data import (
     Augmentation,
+    LabelledImages,
     channel_statistics,
     default_padding,
     flips_by_default,
@@ -62,14 +63,22 @@ def test_a_constant_channel_can_be_divided_by_its_deviation(value: int):
 
 
 def test_known_statistics_hold_for_images_of_their_own_size_only():
-    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    images, resized = (LabelledImages(array, np.zeros(5, np.int32), ("a",)) for array in (pixels, pixels[:, ::2, ::2]))
     for name in ("cifar10", "tfds:cifar10", "cifar10:3.0.2"):
         assert statistics_for(name, images)[0][0] == np.float32(0.49139968)
         assert statistics_for(name, images)[1][2] == np.float32(0.26158768)
-    resized = images[:, ::2, ::2]
-    assert np.array_equal(statistics_for("cifar10", resized), channel_statistics(resized))
-    digits = load_dataset("digits").images
-    assert np.array_equal(statistics_for("digits", digits), channel_statistics(digits))
+    assert np.array_equal(statistics_for("cifar10", resized), channel_statistics(resized.images))
+    digits = load_dataset("digits")
+    assert np.array_equal(statistics_for("digits", digits), channel_statistics(digits.images))
+
+
+def test_those_of_imagenet_hold_at_any_size():
+    images = LabelledImages(np.zeros((2, 40, 40, 3), np.uint8), np.zeros(2, np.int32), ("a",))
+    mean, std = statistics_for("imagenet2012", images)
+    assert mean.tolist() == pytest.approx([0.485, 0.456, 0.406]) and std.tolist() == pytest.approx(
+        [0.229, 0.224, 0.225]
+    )
 
 
 def test_characters_are_not_mirrored():

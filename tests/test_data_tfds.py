@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fairdarts_tf.data import load_dataset
+from fairdarts_tf.data import load_dataset, tfrecords
 from fairdarts_tf.errors import DataError
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -70,6 +74,136 @@ class SmallDeepPictures(_Pictures):
             "label": tfds.features.ClassLabel(num_classes=2),
         }
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+
+class SmallPhotographs(_Pictures):
+    """As ``imagenet2012``: JPEGs of several sizes, and their names."""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(encoding_format="jpeg"),
+            "label": tfds.features.ClassLabel(names=["ant", "bee", "cat"]),
+            "file_name": tfds.features.Text(),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _generate_examples(self) -> Iterator:
+        for number, content in enumerate(_jpegs()):
+            yield number, {"image": io.BytesIO(content), "label": number % 3, "file_name": f"{number}.JPEG"}
+
+
+def _jpegs() -> list[bytes]:
+    """Returns 40 JPEGs with less noise than pictures, and of sizes that differ."""
+    found = []
+    for number in range(40):
+        file = io.BytesIO()
+        ramp = np.add.outer(np.arange(30 + number), np.arange(50 - number)) % 256
+        colours = np.stack([ramp, np.full_like(ramp, 6 * number), ramp.T.reshape(ramp.shape)], axis=-1)
+        Image.fromarray(colours.astype(np.uint8)).save(file, "JPEG", quality=90)
+        found.append(file.getvalue())
+    return found
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where that set is prepared, in 3 files."""
+    place = tmp_path_factory.mktemp("tfds")
+    builder = tfds.builder("small_photographs", data_dir=str(place))
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=3))
+    assert len(list(place.rglob("*.tfrecord*"))) == 3
+    return place
+
+
+def _photographs(place: Path, cache_dir: Path, split: str = "train", **options: object) -> object:
+    options = {"data_dir": str(place), "cache_dir": str(cache_dir), "image_size": 12, "resize_size": 14} | options
+    return load_dataset("small_photographs", split, **{"storage": "encoded"} | options)
+
+
+def test_encoded_images_are_the_bytes_that_lie_in_the_records(photographs: Path, tmp_path: Path):
+    images = _photographs(photographs, tmp_path)
+    stored = {content: number % 3 for number, content in enumerate(_jpegs())}
+    assert len(images) == len(stored) == 40 and images.class_names == ("ant", "bee", "cat")
+    assert {images.spans.read(index): label for index, label in enumerate(images.labels.tolist())} == stored
+    assert len(images.spans.files) == 3 and (images.spans.offsets > 0).all()
+
+
+def test_all_forms_have_the_same_images_in_the_order_of_the_library(photographs: Path, tmp_path: Path):
+    images = _photographs(photographs, tmp_path)
+    for storage in ("memory", "disk"):
+        other = _photographs(photographs, tmp_path, storage=storage)
+        assert other.images.shape == (40, 14, 14, 3)
+        assert np.array_equal(other.labels, images.labels)
+        assert np.array_equal(other.central(), images.central())
+    builder = tfds.builder("small_photographs", data_dir=str(photographs))
+    config = tfds.ReadConfig(interleave_cycle_length=1)
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    in_order = builder.as_dataset(split="train", read_config=config, decoders=decoders)
+    expected = [example["image"] for example in tfds.as_numpy(in_order)]
+    assert [images.spans.read(index) for index in range(40)] == expected
+
+
+def test_a_second_run_reads_no_records(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = _photographs(photographs, tmp_path)
+
+    def refuse(shards: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(tfrecords, "_read_all", refuse)
+    second = _photographs(photographs, tmp_path)
+    assert np.array_equal(first.spans.offsets, second.spans.offsets)
+    assert np.array_equal(first.labels, second.labels) and second.labels.dtype == np.int32
+    monkeypatch.undo()
+    next(tmp_path.glob("small_photographs-train-records-*.npz")).write_bytes(b"broken")
+    assert np.array_equal(_photographs(photographs, tmp_path).labels, first.labels)
+
+
+def test_a_part_of_a_split_is_read_alone(photographs: Path, tmp_path: Path):
+    whole = _photographs(photographs, tmp_path)
+    for split, part in (("train[5:33]", slice(5, 33)), ("train[:2]", slice(2)), ("train[90%:]", slice(36, 40))):
+        found = _photographs(photographs, tmp_path, split)
+        assert np.array_equal(found.central(), whole.central(np.arange(40)[part]))
+        assert np.array_equal(found.labels, whole.labels[part])
+
+
+def test_a_directory_that_cannot_be_written_costs_time_only(photographs: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    assert len(_photographs(photographs, tmp_path / "file" / "cache")) == 40
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
+def test_damaged_records_are_refused(photographs: Path, tmp_path: Path, damage: str):
+    place = tmp_path / "copy"
+    shutil.copytree(photographs, place)
+    records = sorted(place.rglob("*.tfrecord*"))[1]
+    content = records.read_bytes()
+    match damage:
+        case "cut":
+            records.write_bytes(content[: len(content) // 2])
+        case "flipped":
+            middle = len(content) // 2
+            records.write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :])
+        case "missing":
+            records.unlink()
+    with pytest.raises(DataError, match="small_photographs.*--download to prepare them again") as caught:
+        _photographs(place, tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_was_cut_since_is_named(photographs: Path, tmp_path: Path):
+    place = tmp_path / "copy"
+    shutil.copytree(photographs, place)
+    images = _photographs(place, tmp_path / "cache")
+    os.truncate(images.spans.files[0], int(images.spans.offsets[0]) + 10)
+    with pytest.raises(DataError, match=r"tfrecord-00000-of-00003 ends before its image"):
+        images.central(np.array([0]))
+
+
+def test_other_file_formats_are_told_of(tmp_path: Path):
+    builder = tfds.builder("small_photographs", data_dir=str(tmp_path), file_format="array_record")
+    builder.download_and_prepare()
+    for storage in ("encoded", "memory"):
+        with pytest.raises(DataError, match="prepared as array_record files, but tfrecord files are needed"):
+            _photographs(tmp_path, tmp_path, storage=storage)
 
 
 def test_data_are_prepared_only_when_asked_and_then_used_as_they_are(tmp_path: Path):

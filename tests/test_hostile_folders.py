@@ -177,14 +177,14 @@ def test_paths_that_lead_nowhere(path: str):
 @pytest.mark.parametrize("name", ["train", "cat"])
 def test_a_folder_that_cannot_be_read_is_named(root: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     """As permissions would have it, by which the user of a test may not be bound."""
-    listed = Path.iterdir
+    listed = os.scandir
 
-    def refuse(folder: Path) -> Iterator[Path]:
+    def refuse(folder: Path) -> Iterator[os.DirEntry[str]]:
         if folder.name == name:
             raise PermissionError(13, "Permission denied", str(folder))
         return listed(folder)
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match=f"{name} cannot be read: Permission denied"):
         load_dataset(f"folder:{root}")
 

@@ -81,7 +81,7 @@ def _search(settings: BenchmarkSettings, channel: Channel) -> None:
     search, _ = build_search(chosen, images.image_shape, images.num_classes, strategy)
     channel.phase("build")
 
-    mean, std = data.statistics_for(_DATASET, images.images)
+    mean, std = data.statistics_for(_DATASET, images)
     augmentation = data.Augmentation.suited_to(_DATASET, settings.image_size)
     halves = data.stratified_halves(images.labels, chosen.train_portion, chosen.seed)
     options = {"batch_size": chosen.batch_size, "seed": chosen.seed, "mean": mean, "std": std}
@@ -141,7 +141,7 @@ def _inference(settings: BenchmarkSettings, channel: Channel) -> None:
     network = DartsNetwork(Genotype.load(settings.genotype), NUM_CLASSES, settings.init_channels, settings.layers)
     images = random_images(settings)
     network.build((None, *images.image_shape))
-    mean, std = data.statistics_for(_DATASET, images.images)
+    mean, std = data.statistics_for(_DATASET, images)
     serving = ServingNetwork.of(FoundNetwork(network, images.class_names, images.image_shape, mean, std))
     channel.phase("build")
     _report_trace(serving, "call", channel)

@@ -26,7 +26,21 @@ keyboard and 143 when terminated; the last two save first.""",
 )
 
 _SUBJECTS = {
-    "data": ("dataset", "data_dir", "download", "image_size", "train_portion", "cutout"),
+    "data": (
+        "dataset",
+        "data_dir",
+        "download",
+        "image_size",
+        "resize_size",
+        "classes",
+        "train_portion",
+        "search_portion",
+        "storage",
+        "cache_dir",
+        "crop",
+        "color_jitter",
+        "cutout",
+    ),
     "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
     "switches": (
         "unrolled",

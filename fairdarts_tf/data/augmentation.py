@@ -11,12 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf.data.generator import GENERATOR
-
-# Of torchvision's RandomResizedCrop, with which ImageNet recipes are stated.
-AREAS = (0.08, 1.0)
-RATIOS = (3 / 4, 4 / 3)
-# Set apart from the draws that all crops share.
-RESIZED = 1
+from fairdarts_tf.data.rows import Rows
 
 
 class Draw(NamedTuple):
@@ -40,9 +35,9 @@ def augment(
     padding: int = 4,
     flip: bool = True,
     cutout: int = 0,
-    resized_crop: bool = False,
     mean: np.ndarray | None = None,
     std: np.ndarray | None = None,
+    rows: Rows | None = None,
 ) -> tf.Tensor:
     """Crops, mirrors, normalises and cuts out, in DARTS' order.
 
@@ -52,17 +47,16 @@ def augment(
         padding: Pixels of zeros on every side before the random crop.
         flip: Whether each image is mirrored left to right with probability 1/2.
         cutout: Side of the square set to 0, in pixels; 0 for none.
-        resized_crop: Whether `crop_and_resize` takes the place of padding and crop.
         mean: ``(C,)``, in units of 0 to 1; None: no normalisation. The cutout comes after it, as mean colour.
         std: ``(C,)``, in units of 0 to 1; given with ``mean``.
+        rows: Which rows of their batch the images are. Defaults to None: all.
 
     Returns:
-        Images of the same shape and type; float32 where normalised or resized.
+        Images of the same shape and type; float32 where normalised.
     """
     height, width = images.shape[1:3]
-    if resized_crop:
-        images, padding = crop_and_resize(images, tf.random.fold_in(seed, RESIZED, alg=GENERATOR)), 0
-    chance = draw(seed, tf.shape(images)[0], height, width, padding)
+    rows = rows or Rows.all_of(tf.shape(images)[0])
+    chance = Draw(*map(rows.take, draw(seed, rows.of, height, width, padding)))
     if padding or flip:
         mirrored = chance.mirrored if flip else tf.zeros_like(chance.mirrored)
         images = crop_and_flip(images, chance.offsets, mirrored, padding)
@@ -107,35 +101,6 @@ def crop_and_flip(images: tf.Tensor, offsets: tf.Tensor, mirrored: tf.Tensor, pa
     rows = tf.range(height) + offsets[:, :1] + tf.range(count)[:, tf.newaxis] * padded_height
     pixels = rows[:, :, tf.newaxis] * padded_width + columns[:, tf.newaxis, :]
     return tf.gather(tf.reshape(padded, (-1, channels)), pixels)
-
-
-def crop_and_resize(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Takes a random part of each image and scales it to the image's size, by bilinear interpolation.
-
-    The part has 8 to 100 % of the area and a ratio of its sides from 3/4 to 4/3, both cut to the image (Szegedy et al.,
-    2015, as ImageNet recipes use it).
-
-    Args:
-        images: ``(B, H, W, C)``, uint8 or float.
-        seed: ``(2,)``, integers. The same seed gives the same parts.
-
-    Returns:
-        Images of the same shape, float32.
-    """
-    count = tf.shape(images)[0]
-    size = images.shape[1:3]
-    area_seed, ratio_seed, place_seed = tf.unstack(tf.random.split(seed, 3, alg=GENERATOR))
-    area = tf.random.stateless_uniform((count,), area_seed, *AREAS, alg=GENERATOR)
-    ratio = tf.exp(tf.random.stateless_uniform((count,), ratio_seed, *np.log(RATIOS), alg=GENERATOR))
-    # As shares of the image's sides; the ratio is one of pixels.
-    squareness = ratio * (size[0] / size[1])
-    heights = tf.minimum(tf.sqrt(area / squareness), 1.0)
-    widths = tf.minimum(tf.sqrt(area * squareness), 1.0)
-    extents = tf.stack([heights, widths], axis=1)
-    corners = tf.random.stateless_uniform((count, 2), place_seed, alg=GENERATOR) * (1.0 - extents)
-    boxes = tf.concat([corners, corners + extents], axis=1)
-    # TensorFlow's boxes reach from the centre of the first pixel to that of the last.
-    return tf.image.crop_and_resize(tf.cast(images, tf.float32), boxes, tf.range(count), size)
 
 
 def normalize(images: tf.Tensor, mean: np.ndarray, std: np.ndarray) -> tf.Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 from fairdarts_tf.data.images import LabelledImages
 from fairdarts_tf.data.resizing import resize_images
 from fairdarts_tf.data.splitting import stratified_halves
+from fairdarts_tf.data.storage import Form
 from fairdarts_tf.errors import DataError, unknown_name
 
 TRAIN_COUNT = 1500
@@ -15,12 +16,12 @@ BRIGHTEST = 16
 SPLIT_SEED = 0
 
 
-def load_digits(split: str, image_size: int | None = None) -> LabelledImages:
+def load_digits(split: str, form: Form) -> LabelledImages:
     """Loads 1,500 images for training or 297 for testing, with one channel.
 
     Args:
         split: ``train`` or ``test``: a fixed division, stratified by class.
-        image_size: In pixels; None keeps 8.
+        form: Sizes of the images; 0 keeps 8. They are in memory, whatever it says of that.
 
     Raises:
         DataError: When the split is another one, or scikit-learn is not installed.
@@ -31,7 +32,8 @@ def load_digits(split: str, image_size: int | None = None) -> LabelledImages:
     train, test = stratified_halves(labels, TRAIN_COUNT / len(labels), SPLIT_SEED)
     chosen = train if split == "train" else test
     images = np.rint(pixels[chosen] * (255 / BRIGHTEST)).astype(np.uint8)[..., np.newaxis]
-    return LabelledImages(resize_images(images, image_size), labels[chosen], tuple(map(str, range(10))))
+    scaled = resize_images(images, form.stored_size or None)
+    return LabelledImages(scaled, labels[chosen], tuple(map(str, range(10))), form.image_size)
 
 
 def _read() -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from fairdarts_tf.data.decoding import decode_image, quiet_pillow
-from fairdarts_tf.data.images import LabelledImages, allocate_images
+from fairdarts_tf.data.encoded import EncodedImages, Spans
+from fairdarts_tf.data.storage import Form
 from fairdarts_tf.errors import DataError
 from fairdarts_tf.files import readable
 
@@ -17,8 +17,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 LAYOUT = "Expected: PATH/train/CLASS/*.png (or .jpg, .jpeg), with one folder for each of at least 2 classes"
 
 
-def load_folder(path: str, split: str = "train", image_size: int | None = None) -> LabelledImages:
-    """Loads a split of a folder of images, as RGB.
+def list_folder(path: str, split: str, form: Form) -> EncodedImages:
+    """Lists a split of a folder of images, which count as RGB; none is opened.
 
     Classes are the folders in ``PATH/train``, sorted by name; another split may lack a class, but may not add one.
     Hidden files, other files and folders within a class are passed over. Of a moving image, the first frame counts.
@@ -26,11 +26,10 @@ def load_folder(path: str, split: str = "train", image_size: int | None = None) 
     Args:
         path: The folder, ``~`` allowed.
         split: Name of the folder within.
-        image_size: Side that the images are resized to, in pixels. None keeps their own size, if they share one.
+        form: Sizes of the images.
 
     Raises:
-        DataError: When the layout is another one, a folder cannot be read, a class is empty or its name no UTF-8, an
-            image is broken or too large, or images differ in size and no ``image_size`` is given.
+        DataError: When the layout is another one, a folder cannot be read, a class is empty or its name no UTF-8.
     """
     try:
         root = _root(path)
@@ -41,7 +40,8 @@ def load_folder(path: str, split: str = "train", image_size: int | None = None) 
         raise DataError(
             f"image folder {place} cannot be read: {error.strerror}. Check the path and its permissions."
         ) from error
-    return LabelledImages(_decode_all(files, image_size), np.array(labels, np.int32), class_names)
+    labels = np.array(labels, np.int32)
+    return EncodedImages(Spans.of_files(files), labels, class_names, 3, form.image_size, form.resize_size)
 
 
 def _root(path: str) -> Path:
@@ -63,18 +63,18 @@ def _class_names(folder: Path) -> tuple[str, ...]:
         if readable(name) != name:
             # It goes into files of text: beside the weights, with an exported network, in tables.
             raise DataError(f"class folder {folder / readable(name)} has a name that is no UTF-8. Rename it.")
-        if not _images_in(folder / name):
+        if not any(_images_in(folder / name)):
             raise DataError(f"class folder {folder / name} holds no images. {LAYOUT}; add images or remove the folder.")
     return names
 
 
-def _list_images(folder: Path, class_names: tuple[str, ...]) -> tuple[list[Path], list[int]]:
+def _list_images(folder: Path, class_names: tuple[str, ...]) -> tuple[list[str], list[int]]:
     unexpected = sorted(set(_folders_in(folder)) - set(class_names))
     if unexpected:
         raise DataError(
             f"image folder {folder} has a class {unexpected[0]!r} that train lacks. Add it there, or remove it here."
         )
-    files = [(file, label) for label, name in enumerate(class_names) for file in _images_in(folder / name)]
+    files = [(file, label) for label, name in enumerate(class_names) for file in sorted(_images_in(folder / name))]
     if not files:
         raise DataError(f"image folder {folder} holds no images. {LAYOUT}; a test set lies beside train.")
     return [file for file, _ in files], [label for _, label in files]
@@ -83,43 +83,26 @@ def _list_images(folder: Path, class_names: tuple[str, ...]) -> tuple[list[Path]
 def _folders_in(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}. {LAYOUT}; a test set lies beside train.")
-    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry)))
+    return tuple(sorted(entry.name for entry in _entries(folder) if _is_folder(entry)))
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path) -> Iterator[str]:
     """Looks into this folder alone, so that no symbolic link can lead in a circle."""
     if not folder.is_dir():
-        return []
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES and not _is_hidden(entry) and not entry.is_dir()
-    )
+        return
+    for entry in _entries(folder):
+        if os.path.splitext(entry.name)[1].lower() in SUFFIXES and not _is_folder(entry):
+            yield entry.path
 
 
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith(".")
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yields what a folder holds but hidden entries; of a million files none is asked for what it is."""
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if not entry.name.startswith("."))
 
 
-def _decode_all(files: list[Path], image_size: int | None) -> np.ndarray:
-    """Decodes into one array, on all cores: Pillow lets other threads run while it decodes."""
-    with quiet_pillow():
-        shape = (image_size, image_size, 3) if image_size else decode_image(files[0]).shape
-        images = allocate_images(len(files), shape)
-        with ThreadPoolExecutor() as threads:
-            for _ in threads.map(_filler(images, files, image_size), range(len(files))):
-                pass
-    return images
-
-
-def _filler(images: np.ndarray, files: list[Path], image_size: int | None) -> Callable[[int], None]:
-    def fill(position: int) -> None:
-        image = decode_image(files[position], image_size)
-        if image.shape != images.shape[1:]:
-            raise DataError(
-                f"images differ in size: {files[0]} is {images.shape[2]} x {images.shape[1]}, {files[position]} is "
-                f"{image.shape[1]} x {image.shape[0]}, but a network needs one size. Pass --image_size, as 64."
-            )
-        images[position] = image
-
-    return fill
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A symbolic link to itself.
+        return False

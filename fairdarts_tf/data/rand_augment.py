@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from fairdarts_tf.data.generator import GENERATOR
+from fairdarts_tf.data.rows import Rows
 
 SHEAR = 0.3
 TRANSLATION = 0.3
@@ -35,17 +36,19 @@ class RandAugment:
         self._count = operations
         self._layers = _layers(strength, channels)
 
-    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor, rows: Rows | None = None) -> tf.Tensor:
         """Returns varied images.
 
         Args:
             images: (B, H, W, C), 0 to 255.
             seed: (2,), integers. The same seed gives the same images.
+            rows: Which rows of their batch the images are. Defaults to None: all.
 
         Returns:
             Images of the same shape, float32, 0 to 255.
         """
-        seeds = tf.random.split(seed, tf.shape(images)[0], alg=GENERATOR)
+        rows = rows or Rows.all_of(tf.shape(images)[0])
+        seeds = rows.take(tf.random.split(seed, rows.of, alg=GENERATOR))
         vary = tf.autograph.experimental.do_not_convert(lambda pair: self._vary(*pair))
         images = tf.cast(images, tf.float32)
         return tf.map_fn(vary, (images, seeds), fn_output_signature=tf.TensorSpec(images.shape[1:], tf.float32))

@@ -22,12 +22,15 @@ class Augmentation:
         padding: Pixels of zeros added on every side before a crop of the image's own size is taken at random.
         flip: Whether half of the images are mirrored left to right.
         cutout: Side of the square that is set to 0 after normalisation, in pixels; 0 for none.
-        resized_crop: Whether a random part of each image, scaled to its size, takes the place of padding and crop.
-        operations: How many operations RandAugment applies to an image before all else; 0 for none.
+        resized_crop: Whether a random part of each image, scaled to the network's size, takes the place of padding and
+            crop.
+        operations: How many operations RandAugment applies to an image, after a resized crop and before a padded one;
+            0 for none.
         strength: The greatest strength of those operations, from 0 to 1.
+        color_jitter: Strength of the jitter of colours, from 0 (none) to 1; DARTS has 0.4 for ImageNet.
 
     Raises:
-        ConfigurationError: When ``padding``, ``cutout`` or ``operations`` is negative.
+        ConfigurationError: When ``padding``, ``cutout``, ``operations`` or ``color_jitter`` is negative.
     """
 
     padding: int = 4
@@ -36,9 +39,10 @@ class Augmentation:
     resized_crop: bool = False
     operations: int = 0
     strength: float = 0.5
+    color_jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("padding", "cutout", "operations"):
+        for name in ("padding", "cutout", "operations", "color_jitter"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}, but must be 0 (off) or more.")
 

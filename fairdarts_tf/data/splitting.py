@@ -41,6 +41,35 @@ def stratified_halves(labels: np.ndarray, train_portion: float, seed: int) -> tu
     return np.flatnonzero(in_training), np.flatnonzero(~in_training)
 
 
+def search_parts(
+    labels: np.ndarray, train_portion: float, search_portion: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divides a labelled set for a search, each class in the same proportion; what is in neither part is left out.
+
+    Args:
+        labels: ``(N,)``, integers.
+        train_portion: Share of the part that trains the weights, between 0 and 1, both excluded.
+        search_portion: Share of the part that trains the alphas; 0: all that the first one leaves.
+        seed: Chooses the images, 0 or larger. The first part does not depend on the share of the second.
+
+    Returns:
+        Indices of the training part and of the search part, int64, each in rising order.
+
+    Raises:
+        DataError: When one of them would be empty.
+    """
+    train, rest = stratified_halves(labels, train_portion, seed)
+    count = int(np.floor(len(labels) * search_portion + 0.5))
+    if search_portion == 0 or count >= len(rest):
+        return train, rest
+    if not count:
+        raise DataError(
+            f"a search portion of {search_portion} of {len(labels)} images is less than one. Pass a larger "
+            "--search_portion."
+        )
+    return train, rest[stratified_halves(labels[rest], count / len(rest), seed)[0]]
+
+
 def held_back(labels: np.ndarray, portion: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Divides a training set into what is trained on and what is held back to choose by, each class in proportion.
 

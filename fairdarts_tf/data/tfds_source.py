@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
@@ -11,30 +12,71 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import logging
 
+from fairdarts_tf.data.encoded import EncodedImages
 from fairdarts_tf.data.images import LabelledImages, allocate_images
 from fairdarts_tf.data.names import base_name
 from fairdarts_tf.data.resizing import resize_images
+from fairdarts_tf.data.storage import Form
+from fairdarts_tf.data.tfrecords import Index, Shard, index_records
 from fairdarts_tf.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 READ_BATCH = 512
+_INDEXED_FORMAT = "tfrecord"
+_UNREADABLE_FORMAT = "array_record"
+"""Of which the library makes no `tf.data.Dataset`."""
 NOISE = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:.*|Failed to construct dataset .*?\}\": ")
 
 
 def load_tfds(
-    name: str, split: str, *, data_dir: str | None = None, download: bool = False, image_size: int | None = None
-) -> LabelledImages:
-    """Loads a split of a data set of tensorflow-datasets. Arguments and errors as in `load_dataset`."""
+    name: str, split: str, form: Form, *, data_dir: str | None = None, download: bool = False
+) -> LabelledImages | EncodedImages:
+    """Loads a split of a data set of tensorflow-datasets. Arguments and errors as of `load_dataset`.
+
+    Returns:
+        Decoded images where all of the split are to be in memory and have one size, otherwise encoded ones.
+    """
     with _without_warnings():
         builder = _open(name, data_dir)
         _check_features(name, builder)
         _prepare(name, builder, download)
         _check_split(name, split, builder)
-        _check_size(name, builder, image_size)
-        images, labels = _read(name, builder, split, image_size)
-    return LabelledImages(images, labels, tuple(builder.info.features["label"].names))
+        _check_size(name, builder, form)
+        class_names = tuple(builder.info.features["label"].names)
+        height, _, channels = builder.info.features["image"].shape
+        count = builder.info.splits[split].num_examples
+        in_memory = form.keeps_in_memory(count, form.stored_size or height, channels)
+        _check_format(name, builder, in_memory)
+        # Images of several sizes are decoded alike in all forms; of one size, as they always were.
+        if in_memory and (_has_fixed_size(builder) or not _is_indexable(builder)):
+            images, labels = _read(name, builder, split, form.stored_size or None)
+            return LabelledImages(images, labels, class_names, form.image_size)
+        index = _index(name, builder, split, form.cache_dir)
+        return EncodedImages(*index, class_names, channels, form.image_size, form.resize_size)
+
+
+def _is_indexable(builder: tfds.core.DatasetBuilder) -> bool:
+    return builder.info.file_format.value == _INDEXED_FORMAT
+
+
+def _check_format(name: str, builder: tfds.core.DatasetBuilder, in_memory: bool) -> None:
+    kind = builder.info.file_format.value
+    if not _is_indexable(builder) and (not in_memory or kind == _UNREADABLE_FORMAT):
+        raise DataError(
+            f"dataset {name!r} is prepared as {kind} files, but tfrecord files are needed. Prepare it again, as with "
+            f"tfds build {base_name(name)} --file_format=tfrecord --overwrite."
+        )
+
+
+def _index(name: str, builder: tfds.core.DatasetBuilder, split: str, cache_dir: str) -> Index:
+    files = builder.info.splits[split].file_instructions
+    shards = [Shard(os.fspath(file.filename), file.skip, file.take) for file in files]
+    try:
+        return index_records(shards, f"{base_name(name)}-{split}", cache_dir)
+    except Exception as error:  # Corrupt records surface as any of TensorFlow's error types.
+        raise _unreadable(name, builder, error) from error
 
 
 def _open(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
@@ -110,8 +152,8 @@ def _check_split(name: str, split: str, builder: tfds.core.DatasetBuilder) -> No
         raise DataError(unknown_name(f"split of {name}", split, builder.info.splits)) from None
 
 
-def _check_size(name: str, builder: tfds.core.DatasetBuilder, image_size: int | None) -> None:
-    if image_size is None and not _has_fixed_size(builder):
+def _check_size(name: str, builder: tfds.core.DatasetBuilder, form: Form) -> None:
+    if not form.image_size and not _has_fixed_size(builder):
         raise DataError(
             f"dataset {name!r} has images of several sizes, but a network needs one. Pass --image_size, as 64."
         )
@@ -130,10 +172,14 @@ def _read(
     try:
         return images, _fill(images, builder, split, image_size)
     except Exception as error:  # Corrupt records surface as any of TensorFlow's error types.
-        raise DataError(
-            f"cannot read the prepared data of {name!r} in {builder.data_path}: {_first_line(error)}. "
-            "Delete that folder and pass --download to prepare them again."
-        ) from error
+        raise _unreadable(name, builder, error) from error
+
+
+def _unreadable(name: str, builder: tfds.core.DatasetBuilder, error: Exception) -> DataError:
+    return DataError(
+        f"cannot read the prepared data of {name!r} in {builder.data_path}: {_first_line(error)}. "
+        "Delete that folder and pass --download to prepare them again."
+    )
 
 
 def _fill(images: np.ndarray, builder: tfds.core.DatasetBuilder, split: str, image_size: int | None) -> np.ndarray:
@@ -145,7 +191,8 @@ def _fill(images: np.ndarray, builder: tfds.core.DatasetBuilder, split: str, ima
         batch_size=READ_BATCH if _has_fixed_size(builder) else 1,
         shuffle_files=False,
         decoders=tfds.decode.PartialDecoding({"image": True, "label": True}),
-        read_config=tfds.ReadConfig(try_autocache=False),
+        # File after file: the order, from which a run's halves follow, is that of `index_records`.
+        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
     )
     labels, filled = np.empty(len(images), np.int32), 0
     for batch in tfds.as_numpy(batches):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fairdarts_tf import data
-from fairdarts_tf.data import LabelledImages
+from fairdarts_tf.data.sources import Images, find_dataset, stored
+from fairdarts_tf.data.storage import Form
 from fairdarts_tf.errors import DataError, RunError
 from fairdarts_tf.settings_checks import values_of
 from fairdarts_tf.training.settings import TrainSettings
@@ -22,8 +23,8 @@ def load_images(
     recorded: Mapping[str, str] | None = None,
     data_dir: str | None = None,
     download: bool = False,
-) -> LabelledImages:
-    """Loads the images of a split, resized to a network's.
+) -> Images:
+    """Loads the images of a split, of the classes that a network was trained on, resized to the network's.
 
     Args:
         dataset: See `fairdarts_tf.load_dataset`.
@@ -37,21 +38,37 @@ def load_images(
         DataError: When the data cannot be loaded.
         RunError: When the run held nothing back, or it did so of another data set.
     """
-    height, width, _ = image_shape
     own = split == HELD_BACK
     if own:
         _check_own(dataset, recorded or {})
-    images = data.load_dataset(
+    settings = values_of(TrainSettings, recorded or {})
+    form = form_for(image_shape, settings)
+    found = find_dataset(
         dataset,
         "train" if own else split,
+        form,
         data_dir=data_dir,
         download=download,
-        image_size=height if height == width else None,
+        classes=settings.get("classes", ()),
     )
-    return _held_back(images, recorded or {}) if own else images
+    return stored(_held_back(found, settings) if own else found, form, dataset)
 
 
-def check_fit(images: LabelledImages, class_names: Sequence[str], image_shape: Sequence[int]) -> tuple[str, ...]:
+def form_for(image_shape: tuple[int, int, int], settings: Mapping[str, object]) -> Form:
+    """Returns the form in which images are loaded for a network, to see them as its training did.
+
+    Args:
+        image_shape: (height, width, channels) of the network's images.
+        settings: Of its training, by name; what is not there has its default. Nothing new is kept on a disk.
+    """
+    height, width, _ = image_shape
+    if height != width:
+        return Form()
+    storage = settings.get("storage", "memory")
+    return Form(height, settings.get("resize_size", 0), "auto" if storage == "disk" else storage)
+
+
+def check_fit(images: Images, class_names: Sequence[str], image_shape: Sequence[int]) -> tuple[str, ...]:
     """Checks that a network knows the classes of images, and takes their shape.
 
     Args:
@@ -109,7 +126,6 @@ def _check_own(dataset: str, recorded: Mapping[str, str]) -> None:
         )
 
 
-def _held_back(images: LabelledImages, recorded: Mapping[str, str]) -> LabelledImages:
-    settings = values_of(TrainSettings, recorded)
+def _held_back(images: Images, settings: Mapping[str, object]) -> Images:
     _, indices = data.held_back(images.labels, settings["validation_portion"], settings.get("seed", 0))
-    return LabelledImages(images.images[indices], images.labels[indices], images.class_names)
+    return images.subset(indices)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from fairdarts_tf.data import LabelledImages
+from fairdarts_tf.data.sources import Images
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.evaluation.images import check_fit, load_images
 from fairdarts_tf.evaluation.measures import log_of, log_softmax, measure
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from fairdarts_tf.runtimes import Runtime
 
 BATCH_SIZE = 256
+_AT_ONCE = 4096
+"""Images that are decoded at once for a stored network."""
 _INHERITED = "the supernet's, inherited from the search and not trained further"
 
 
-def evaluate(model: FoundNetwork | Runtime, images: LabelledImages, batch_size: int = BATCH_SIZE) -> Evaluation:
+def evaluate(model: FoundNetwork | Runtime, images: Images, batch_size: int = BATCH_SIZE) -> Evaluation:
     """Evaluates a network on images of its own size.
 
     Args:
@@ -40,7 +42,7 @@ def evaluate(model: FoundNetwork | Runtime, images: LabelledImages, batch_size: 
     """
     class_names = check_fit(images, model.class_names, model.image_shape)
     if hasattr(model, "probabilities"):
-        log_probabilities = log_of(model.probabilities(images.images))
+        log_probabilities = log_of(_probabilities(model, images))
     else:
         log_probabilities = log_softmax(_logits(model, images, batch_size))
     return Evaluation(class_names, measure(log_probabilities, images.labels))
@@ -98,9 +100,16 @@ def evaluate_run(
     return dataclasses.replace(found, dataset=dataset, split=split, weights=described)
 
 
-def _logits(found: FoundNetwork, images: LabelledImages, batch_size: int) -> np.ndarray:
+def _probabilities(model: Runtime, images: Images) -> np.ndarray:
+    starts = range(0, len(images), _AT_ONCE)
+    chunks = [np.arange(start, min(start + _AT_ONCE, len(images))) for start in starts]
+    return np.concatenate([model.probabilities(images.central(chunk)) for chunk in chunks])
+
+
+def _logits(found: FoundNetwork, images: Images, batch_size: int) -> np.ndarray:
     import tensorflow as tf
 
+    from fairdarts_tf.data.fetching import broken_images_named
     from fairdarts_tf.data.pipeline import evaluation_batches
 
     # One graph for all batches: the last may be smaller.
@@ -110,4 +119,5 @@ def _logits(found: FoundNetwork, images: LabelledImages, batch_size: int) -> np.
     batches = evaluation_batches(images, None, batch_size=batch_size, mean=found.mean, std=found.std)
     # Shows itself on a terminal only.
     progress = tqdm(batches, total=-(-len(images) // batch_size), unit="batch", leave=False, disable=None)
-    return np.concatenate([compute(batch).numpy() for batch, _ in progress])
+    with broken_images_named(images):
+        return np.concatenate([compute(batch).numpy() for batch, _ in progress])

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
 from fairdarts_tf import data
+from fairdarts_tf.data.sources import Images, find_dataset, stored
 from fairdarts_tf.errors import DataError, RunError
-from fairdarts_tf.evaluation.images import check_fit
+from fairdarts_tf.evaluation.images import check_fit, form_for
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.runs import Run
+from fairdarts_tf.settings_checks import values_of
+from fairdarts_tf.training.settings import TrainSettings
 
 CALIBRATION_IMAGES = 200
+_OF_IMAGES = ("resize_size", "classes", "storage")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +32,7 @@ class ImageSource:
         download: Whether it may be downloaded.
         validation_portion: The share of the training split that was held back from the training.
         seed: Chose those images.
+        data: The other settings of the training's images by name, as ``classes``; empty: their defaults.
     """
 
     dataset: str
@@ -35,6 +41,7 @@ class ImageSource:
     download: bool = False
     validation_portion: float = 0.0
     seed: int = 0
+    data: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -59,6 +66,7 @@ class ImageSource:
                 settings.get("download", "false") == "true",
                 float(settings.get("validation_portion", 0)),
                 int(settings.get("seed", 0)),
+                values_of(TrainSettings, {key: settings[key] for key in _OF_IMAGES if key in settings}),
             )
         except ValueError as error:
             raise RunError(
@@ -84,23 +92,23 @@ class ImageSource:
                 f"{self.trained_dataset!r}, and not of {self.dataset!r}. Leave --dataset out, or choose another "
                 "--split."
             )
-        images = self._load(found, split)
-        indices = self._training_parts(images)[1] if split == "train" else np.arange(len(images))
+        listed = self._listed(found, split)
+        indices = self._training_parts(listed)[1] if split == "train" else np.arange(len(listed))
         if not len(indices):
             raise DataError(
                 "all images of the split 'train' were trained on, so that they verify nothing. Choose another --split."
             )
-        chosen = _some(indices, count)
-        return images.images[chosen], images.labels[chosen]
+        images = self._load(found, listed, _some(indices, count))
+        return images.central(), images.labels
 
     def trained_on(self, found: FoundNetwork, count: int = CALIBRATION_IMAGES) -> np.ndarray:
         """Returns some of the images that the network was trained on; arguments and errors as of `held_back`.
 
         Of a data set that is not the run's, they are any of its training images.
         """
-        images = self._load(found, "train")
-        indices = self._training_parts(images)[0] if self._is_own else np.arange(len(images))
-        return images.images[_some(indices, count)]
+        listed = self._listed(found, "train")
+        indices = self._training_parts(listed)[0] if self._is_own else np.arange(len(listed))
+        return self._load(found, listed, _some(indices, count)).central()
 
     def describe_calibration(self) -> str:
         """Returns, for people, which images those of `trained_on` are."""
@@ -112,19 +120,22 @@ class ImageSource:
     def _is_own(self) -> bool:
         return self.trained_dataset in ("", self.dataset)
 
-    def _training_parts(self, images: data.LabelledImages) -> tuple[np.ndarray, np.ndarray]:
+    def _training_parts(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
         """Returns which of the training split was trained on, and which held back."""
         return data.held_back(images.labels, self.validation_portion, self.seed)
 
-    def _load(self, found: FoundNetwork, split: str) -> data.LabelledImages:
-        height, width, _ = found.image_shape
-        images = data.load_dataset(
+    def _listed(self, found: FoundNetwork, split: str) -> Images:
+        return find_dataset(
             self.dataset,
             split,
+            form_for(found.image_shape, self.data),
             data_dir=self.data_dir or None,
             download=self.download,
-            image_size=height if height == width else None,
+            classes=self.data.get("classes", ()),
         )
+
+    def _load(self, found: FoundNetwork, listed: Images, chosen: np.ndarray) -> Images:
+        images = stored(listed.subset(chosen), form_for(found.image_shape, self.data), self.dataset)
         check_fit(images, found.class_names, found.image_shape)
         return images
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from fairdarts_tf import data
-from fairdarts_tf.data import LabelledImages
+from fairdarts_tf.data.sources import Images
 from fairdarts_tf.evaluation.run import evaluate
 from fairdarts_tf.found_network import FoundNetwork
 from fairdarts_tf.genotype_files import AnyGenotype
@@ -41,14 +41,9 @@ def discretisation_gap(
     Raises:
         FairDartsError: When search or data cannot be loaded, or do not fit.
     """
-    options = {
-        "data_dir": settings.data_dir or None,
-        "download": settings.download,
-        "image_size": settings.image_size or None,
-    }
-    train = data.load_dataset(settings.dataset, "train", **options)
-    mean, std = data.statistics_for(settings.dataset, train.images)
-    images = _drawn(data.load_dataset(settings.dataset, "test", **options), most_images)
+    train, _ = data.load_halves(settings)
+    mean, std = data.statistics_for(settings.dataset, train)
+    images = _drawn(data.load_images(settings, "test"), most_images)
     supernet, _ = load_supernet(search_workdir)
     options = NetworkOptions(init_channels=settings.init_channels, layers=settings.layers)
     network = supernet.space.network(genotype, images.num_classes, options, name="network")
@@ -63,14 +58,14 @@ def discretisation_gap(
     }
 
 
-def _accuracy(model: keras.Model, images: LabelledImages, mean: np.ndarray, std: np.ndarray) -> float:
+def _accuracy(model: keras.Model, images: Images, mean: np.ndarray, std: np.ndarray) -> float:
     whole = FoundNetwork(model, images.class_names, images.image_shape, mean, std)
     return evaluate(whole, images).measures.top_1
 
 
-def _drawn(images: LabelledImages, most: int) -> LabelledImages:
+def _drawn(images: Images, most: int) -> Images:
     if len(images) <= most:
         return images
     # NumPy promises that this generator's draws never change.
     chosen = np.sort(np.random.RandomState(_DRAW_SEED).permutation(len(images))[:most])
-    return LabelledImages(images.images[chosen], images.labels[chosen], images.class_names)
+    return images.subset(chosen)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from fairdarts_tf import data
 from fairdarts_tf.data import pipeline
+from fairdarts_tf.data.rows import WHOLE, Parts
 from fairdarts_tf.errors import DataError
 from fairdarts_tf.training.settings import TrainSettings
 
@@ -17,7 +18,7 @@ class TrainingData:
 
     Args:
         settings: The training's.
-        images: The training split of its data set.
+        images: The training split of its data set; `fairdarts_tf.data.load_images` loads it.
 
     Attributes:
         mean: (channels,), in units of 0 to 1.
@@ -28,17 +29,17 @@ class TrainingData:
         DataError: When there are too few images for a batch or for what is held back.
     """
 
-    def __init__(self, settings: TrainSettings, images: data.LabelledImages) -> None:
+    def __init__(self, settings: TrainSettings, images: data.LabelledImages | data.EncodedImages) -> None:
         self._settings = settings
         self._images = images
-        self.mean, self.std = data.statistics_for(settings.dataset, images.images)
+        self.mean, self.std = data.statistics_for(settings.dataset, images)
         self._trained_on, self._held_back = data.held_back(images.labels, settings.validation_portion, settings.seed)
         full = pipeline.steps_per_epoch(len(self._trained_on), settings.batch_size)
         self.steps_per_epoch = settings.steps_per_epoch or full
         self._augmentation = _augmentation(settings, min(images.image_shape[:2]))
 
-    def batches_from(self, step: int) -> tf.data.Dataset:
-        """Returns the endless augmented batches of the run from a step on."""
+    def batches_from(self, step: int, parts: Parts = WHOLE) -> tf.data.Dataset:
+        """Returns the endless augmented batches of the run from a step on, or parts of each."""
         return pipeline.train_batches(
             self._images,
             self._trained_on,
@@ -48,13 +49,15 @@ class TrainingData:
             std=self.std,
             augmentation=self._augmentation,
             first_step=step,
+            parts=parts,
         )
 
-    def validation_batches(self, replicas: int = 1) -> tf.data.Dataset | None:
+    def validation_batches(self, replicas: int = 1, parts: Parts = WHOLE) -> tf.data.Dataset | None:
         """Returns the images that are held back, once and unaltered, or None where none are.
 
         Args:
             replicas: Among which each batch is divided. Defaults to 1.
+            parts: Which parts of each batch are made. Defaults to the whole.
 
         Raises:
             DataError: When there are too few images to divide.
@@ -68,6 +71,7 @@ class TrainingData:
             mean=self.mean,
             std=self.std,
             least=replicas,
+            parts=parts,
         )
 
     def describe(self) -> str:
@@ -76,21 +80,6 @@ class TrainingData:
         if not held:
             return f"trains on {trained} images; none is held back, so the last epoch's weights count"
         return f"trains on {trained} images; {held} others of the training split choose the best epoch, no test images"
-
-
-def load_training_images(settings: TrainSettings) -> data.LabelledImages:
-    """Loads the training split of a training's data set.
-
-    Raises:
-        DataError: When it cannot be loaded.
-    """
-    return data.load_dataset(
-        settings.dataset,
-        "train",
-        data_dir=settings.data_dir or None,
-        download=settings.download,
-        image_size=settings.image_size or None,
-    )
 
 
 def _augmentation(settings: TrainSettings, image_size: int) -> data.Augmentation:
@@ -104,6 +93,7 @@ def _augmentation(settings: TrainSettings, image_size: int) -> data.Augmentation
         image_size,
         cutout=settings.cutout,
         resized_crop=settings.crop == "resized",
+        color_jitter=settings.color_jitter,
         operations=settings.augmentation_operations if settings.augmentation == "randaugment" else 0,
         strength=settings.augmentation_strength,
     )

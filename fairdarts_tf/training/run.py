@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
 import sys
@@ -10,10 +11,11 @@ import sys
 import keras
 import tensorflow as tf
 
-from fairdarts_tf import devices
+from fairdarts_tf import data, devices
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal
 from fairdarts_tf.checkpoints import list_checkpoints
 from fairdarts_tf.costs import NetworkSize, network_cost
+from fairdarts_tf.data.fetching import broken_images_named
 from fairdarts_tf.distribution import distribute
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.found_network import FoundNetwork
@@ -27,7 +29,7 @@ from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import search_space
 from fairdarts_tf.spaces.network_options import NetworkOptions
-from fairdarts_tf.training.data import TrainingData, load_training_images
+from fairdarts_tf.training.data import TrainingData
 from fairdarts_tf.training.description import check_description, check_genotype, write_description
 from fairdarts_tf.training.epoch_report import describe_epoch
 from fairdarts_tf.training.history import TrainHistory
@@ -88,7 +90,7 @@ def _train_on(
     settings: TrainSettings, genotype: AnyGenotype, run: Run, strategy: tf.distribute.Strategy
 ) -> TrainResult:
     check_agreement(settings.as_flags() | {"genotype": genotype.to_json()}, strategy)
-    images = load_training_images(settings)
+    images = data.load_images(settings)
     batches = TrainingData(settings, images)
     sized, size_text = _with_size(settings, genotype, images.image_shape, images.num_classes)
     training = build_training(sized, genotype, images.image_shape, images.num_classes, strategy)
@@ -121,18 +123,19 @@ def _train_on(
     if run.writes:
         print(f"{size_text}\n{batches.describe()}", file=sys.stderr)
     try:
-        fit_run(
-            recorder,
-            training,
-            batches.batches_from,
-            epochs=settings.epochs,
-            on_nan=settings.on_nan,
-            on_retry=bar.go_back,
-            **_validation(batches, strategy),
-            callbacks=[*_schedules(settings, training, recorder), signals, recorder, bar],
-            verbose=0,
-            shuffle=False,
-        )
+        with broken_images_named(images):
+            fit_run(
+                recorder,
+                training,
+                batches.batches_from,
+                epochs=settings.epochs,
+                on_nan=settings.on_nan,
+                on_retry=bar.go_back,
+                **_validation(batches, strategy),
+                callbacks=[*_schedules(settings, training, recorder), signals, recorder, bar],
+                verbose=0,
+                shuffle=False,
+            )
     finally:
         signals.release()
         bar.close()
@@ -236,10 +239,12 @@ def _with_size(
 
 def _validation(batches: TrainingData, strategy: tf.distribute.Strategy) -> dict[str, object]:
     """Returns what `fit` is told of the images that are held back."""
-    held_back = batches.validation_batches(strategy.num_replicas_in_sync)
-    if held_back is None or strategy.num_replicas_in_sync == 1:
+    replicas = strategy.num_replicas_in_sync
+    held_back = batches.validation_batches(replicas)
+    if held_back is None or replicas == 1:
         return {"validation_data": held_back}
-    return {"validation_data": distribute(held_back, strategy), "validation_steps": int(held_back.cardinality())}
+    in_parts = functools.partial(batches.validation_batches, replicas)
+    return {"validation_data": distribute(in_parts, strategy), "validation_steps": int(held_back.cardinality())}
 
 
 def _schedules(settings: TrainSettings, training: Training, recorder: TrainRecorder) -> list[keras.callbacks.Callback]:

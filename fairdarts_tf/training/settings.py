@@ -10,12 +10,21 @@ from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.network_widths import AUTO
 from fairdarts_tf.quantities import read_quantity
 from fairdarts_tf.runs import Run
-from fairdarts_tf.settings_checks import ON_NAN, PRECISIONS, STRATEGIES, as_flags, check_accumulation, check_settings
+from fairdarts_tf.settings_checks import (
+    CROPS,
+    ON_NAN,
+    PRECISIONS,
+    STORAGES,
+    STRATEGIES,
+    as_flags,
+    check_accumulation,
+    check_data_settings,
+    check_settings,
+)
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
 
 NETWORKS = ("cifar", "imagenet")
 DROP_PATHS = ("node", "operation")
-CROPS = ("padded", "resized")
 AUGMENTATIONS = ("none", "randaugment")
 
 
@@ -35,13 +44,21 @@ class TrainSettings:
             tensorflow-datasets or ``folder:PATH``.
         data_dir: Where tensorflow-datasets keeps prepared data; empty: its own default.
         download: Whether data that are not prepared may be downloaded.
-        image_size: Side that images are resized to, in pixels; 0 keeps their own.
+        image_size: Side of the square that the network sees of each image, in pixels; 0 keeps their own.
+        resize_size: What the shorter side of images is scaled to before their central squares of `image_size` are
+            taken, in pixels: the rest is a margin (DARTS on ImageNet: 256 for 224). 0: to `image_size`.
+        classes: Names of the classes that take part, or their number: so many are drawn, always the same; none: all.
         validation_portion: The share of the training images that are held back and choose the best epoch; 0 trains on
             all, and the last epoch counts. Test images never choose.
+        storage: How images are kept: decoded in ``memory``, or on ``disk``, in `cache_dir`, for all runs; ``encoded``,
+            and decoded for each batch; ``auto``: memory up to 8 GiB, else encoded.
+        cache_dir: Directory of images that are decoded once and kept on disk.
         crop: ``padded``: images are padded and cropped to their own size (CIFAR-10); ``resized``: a random part of 8 to
-            100 % of the area is scaled to the image's size (ImageNet).
+            100 % of the area is scaled to `image_size` (ImageNet).
+        color_jitter: Strength of a jitter of colours, from 0 (none) to 1: 0.4 changes brightness, contrast and
+            saturation by up to 40 % and the hue by up to 0.2 turns (DARTS on ImageNet).
         cutout: Side of the square that is blanked in each training image, in pixels; 0 for none.
-        augmentation: ``none`` or ``randaugment``, before the crop.
+        augmentation: ``none`` or ``randaugment``, before a padded crop and after a resized one.
         augmentation_operations: How many operations RandAugment applies to an image.
         augmentation_strength: Strength of RandAugment's operations, from 0 to 1.
         network: ``cifar`` or ``imagenet``: the stem of S1, and the stride of the auxiliary head.
@@ -93,8 +110,13 @@ class TrainSettings:
     data_dir: str = ""
     download: bool = False
     image_size: int = 0
+    resize_size: int = 0
+    classes: tuple[str, ...] = ()
     validation_portion: float = 0.1
+    storage: str = "auto"
+    cache_dir: str = ""
     crop: str = "padded"
+    color_jitter: float = 0.0
     cutout: int = 16
     augmentation: str = "none"
     augmentation_operations: int = 2
@@ -132,7 +154,9 @@ class TrainSettings:
     on_nan: str = "stop"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
         check_settings(self, _CHOICES, _RANGES)
+        check_data_settings(self)
         check_accumulation(self)
         self._check_width()
         if not self.genotype and not self.init_from:
@@ -198,6 +222,7 @@ def flags_in(run: Run, settings: TrainSettings) -> dict[str, str]:
 
 
 _CHOICES = {
+    "storage": STORAGES,
     "crop": CROPS,
     "augmentation": AUGMENTATIONS,
     "network": NETWORKS,
@@ -210,6 +235,8 @@ _CHOICES = {
 
 _RANGES: dict[str, tuple[float, float]] = {
     "image_size": (0, 4096),
+    "resize_size": (0, 4096),
+    "color_jitter": (0, 1),
     "validation_portion": (0, 0.9),
     "cutout": (0, 4096),
     "augmentation_operations": (1, 16),
