@@ -22,7 +22,7 @@ from tqdm import tqdm
 from fairdarts_tf.data.encoded import EncodedImages
 from fairdarts_tf.data.images import decoded_bytes
 from fairdarts_tf.errors import DataError
-from fairdarts_tf.files import remove_leftovers, write_atomically
+from fairdarts_tf.files import write_atomically
 
 FORMAT = "1"
 """Of all files here; it is a part of their names."""
@@ -103,7 +103,6 @@ def _made_by_one(path: Path) -> Iterator[None]:
         # Where a file system has no locks each makes its own, and the last one counts.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
-            remove_leftovers(path.parent, re.compile(re.escape(path.name)))
         yield
 
 
