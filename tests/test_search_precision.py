@@ -12,10 +12,12 @@ import tiny_search
 import tiny_training
 
 from fairdarts_tf.checkpoints import load_latest
+from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.search_run import build_search, run_search
 from fairdarts_tf.settings import SearchSettings
-from fairdarts_tf.training.run import run_training
+from fairdarts_tf.training.run import build_training, run_training
+from fairdarts_tf.training.settings import TrainSettings
 
 SHAPE, CLASSES, BATCH, STEPS = (8, 8, 3), 4, 64, 30
 OPERATIONS = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
@@ -88,6 +90,21 @@ def test_an_overflow_in_one_half_skips_that_update_alone():
     assert all(np.array_equal(before[name], after[name].numpy()) for name in before if "alphas_" in name)
     assert any(not np.array_equal(before[name], after[name].numpy()) for name in before if name.endswith("kernel"))
     assert int(search.alpha_optimizer.loss_scale.skipped_steps) == 1 and search.skipped_steps == 1
+
+
+def test_xla_gives_the_same_numbers_for_a_training():
+    cells = {"normal": (("skip_connect", 2, 0), ("sep_conv_3x3", 2, 1)), "reduce": (("max_pool_3x3", 2, 0),)}
+    genotype = Genotype(**cells, normal_concat=(2,), reduce_concat=(2,))
+    states = []
+    for xla in (False, True):
+        tiny = {"init_channels": 2, "layers": 3, "auxiliary_weight": 0.0, "gradient_clip": 0.5}
+        training = build_training(TrainSettings(genotype="given", xla=xla, **tiny), genotype, SHAPE, CLASSES)
+        logs = training.fit(batches().map(lambda train, _: train).take(3), verbose=0, shuffle=False).history
+        assert training.jit_compile == xla
+        state = {name: np.array(variable.numpy()) for name, variable in training.state_variables().items()}
+        states.append(state | {name: np.array(values) for name, values in logs.items()})
+    for name, value in states[0].items():
+        np.testing.assert_allclose(states[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_xla_gives_the_same_numbers_for_a_small_supernet():

@@ -13,11 +13,13 @@ from typing import Any
 from fairdarts_tf.errors import ExportError
 from fairdarts_tf.export.plan import ExportFile
 from fairdarts_tf.export.verification import Verification
+from fairdarts_tf.files import open_file
 from fairdarts_tf.found_network import FoundNetwork, read_weights, sizes_of
 from fairdarts_tf.labels import LABELS_FILE
 
 MANIFEST_FILE = "export.json"
 FORMAT_VERSION = 1
+_MAX_BYTES = 2**20
 
 
 def network_digest(found: FoundNetwork) -> str:
@@ -100,7 +102,8 @@ def write_manifest(
 def _read(path: Path) -> tuple[str, list[dict[str, Any]]]:
     """Returns digest and entries of an earlier export; of one that cannot be read, none."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with open_file(path) as file:
+            document = json.loads(file.read(_MAX_BYTES))
         entries = [entry for entry in document["files"] if Path(entry["file"]).name == entry["file"]]
         return str(document["network_sha256"]), entries
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
