@@ -305,6 +305,23 @@ def test_a_second_export_of_the_same_network_joins_the_first(found, small_export
     assert [entry["file"] for entry in manifest["files"]] == ["network.keras", "saved_model"]
 
 
+def test_what_killed_exports_left_is_ended(found, small_export):
+    """One was killed half way, one beside a directory that it would have made, one as its manifest took its place."""
+    before = content(small_export)
+    name = small_export.name
+    for left in (small_export / f".{name}.abcd_123.tmp", small_export.with_name(f".{name}.abcd_123.tmp")):
+        (left / "new").mkdir(parents=True)
+        (left / "new" / "half").touch()
+    moving = small_export / f".{name}.abcd_456.tmp"
+    for place in ("new", "old"):
+        (moving / place).mkdir(parents=True)
+    (moving / "new" / "export.json").write_bytes((small_export / "export.json").read_bytes())
+    (small_export / "export.json").rename(moving / "old" / "export.json")
+    export(found, small_export)
+    assert set(content(small_export)) == set(before)
+    assert not list(small_export.parent.rglob(".*.tmp"))
+
+
 def test_networks_do_not_mix(found, small_export):
     before = content(small_export)
     other = dataclasses.replace(found, class_names=("a", "b", "c"))
