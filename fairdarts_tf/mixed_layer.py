@@ -100,7 +100,7 @@ class MixedLayer(keras.layers.Layer):
     def _mix(
         self, inputs: tf.Tensor, weights: tf.Tensor, training: bool | None, perturbation: Perturbation | None
     ) -> tf.Tensor:
-        terms, of_input = [], []
+        terms, of_input = [], np.zeros(len(self.operations))
         for column, (candidate, weight) in enumerate(zip(self.candidates, tf.unstack(weights), strict=True)):
             if not self.in_play[column]:
                 continue
@@ -112,9 +112,11 @@ class MixedLayer(keras.layers.Layer):
             if term is not None:
                 terms.append(term)
             if self.keeps_shape:
-                of_input.append(weight)
-        if of_input:
-            terms.append(tf.cast(tf.add_n(of_input), inputs.dtype) * inputs)
+                of_input[column] = 1.0
+        if of_input.any():
+            # Not tf.add_n, whose order of summation depends on which of its inputs nothing else needs any more.
+            factor = tf.reduce_sum(weights * tf.constant(of_input, weights.dtype))
+            terms.append(tf.cast(factor, inputs.dtype) * inputs)
         return terms[0] if len(terms) == 1 else tf.add_n(terms)
 
     def _disturbed(
