@@ -51,6 +51,7 @@ setup(
             "fairdarts-export = fairdarts_tf.cli.export:run",
             "fairdarts-import-checkpoint = fairdarts_tf.cli.import_checkpoint:run",
             "fairdarts-measure-latency = fairdarts_tf.cli.measure_latency:run",
+            "fairdarts-measure-data = fairdarts_tf.cli.measure_data:run",
             "fairdarts-predict = fairdarts_tf.cli.predict:run",
             "fairdarts-profile = fairdarts_tf.cli.profile:run",
             "fairdarts-random-search = fairdarts_tf.cli.random_search:run",

@@ -123,8 +123,8 @@ def test_odd_files_are_encoded_again_without_loss(root: Path):
         expected = decode_image(file)
         assert (content == file.read_bytes()) == (name == "grey.jpg"), "a grey JPEG is as plain as any"
         assert (height, width) == expected.shape[:2]
-        decode = tf.io.decode_png if content.startswith(b"\x89PNG") else tf.io.decode_jpeg
-        options = {} if decode is tf.io.decode_png else {"dct_method": "INTEGER_ACCURATE"}
+        decode = tf.io.decode_bmp if content.startswith(b"BM") else tf.io.decode_jpeg
+        options = {} if decode is tf.io.decode_bmp else {"dct_method": "INTEGER_ACCURATE"}
         assert np.array_equal(decode(content, channels=3, **options), expected)
     small, height, width = as_plain_image((root / "train" / "china" / "png.jpg").read_bytes(), "png.jpg", 50)
     assert min(height, width) == 50 and Image.open(io.BytesIO(small)).size == (width, height)
@@ -205,6 +205,21 @@ def test_a_broken_image_is_named(with_damage: tuple[Path, EncodedImages], damage
         _take(batches, 8)
     assert "cannot decode image" in str(caught.value) and "broken.jpg" in str(caught.value)
     assert "\n" not in str(caught.value) and str(caught.value).endswith("Replace or remove the file.")
+
+
+def test_grey_networks_see_grey_levels(root: Path):
+    files = sorted((root / "train" / "china").iterdir())
+    images = EncodedImages(Spans.of_files(list(map(str, files))), np.zeros(len(files), np.int32), ("a",), 1, 28, 32)
+    grey = {"mean": np.zeros(1), "std": np.ones(1), "batch_size": len(files)}
+    pixels, _ = _take(_train(images, **grey), 1)
+    assert pixels.shape == (len(files), 28, 28, 1) and 0 <= pixels.min() < 0.3 and 0.7 < pixels.max() <= 1
+    source = source_of(images)
+    opened, sizes = source.open(tf.range(len(files), dtype=tf.int64))
+    for file, content, (height, width) in zip(files, opened, sizes.numpy(), strict=True):
+        whole = decode_image(file, channels=1)
+        if whole.shape[:2] == (height, width):
+            found = source.cut(content, tf.constant([0, 0, height, width])).numpy().astype(int)
+            assert np.abs(found - whole).max() <= 1
 
 
 def test_a_file_that_grows_without_a_bound_is_not_read(tmp_path: Path):

@@ -21,6 +21,7 @@ from fuzzing import FAST_AND_SLOW, fuzz
 from hypothesis import strategies as st
 from PIL import Image
 
+from fairdarts_tf.benchmarking import data_settings
 from fairdarts_tf.benchmarking import settings as benchmark_settings
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError, FairDartsError, RunError
@@ -47,6 +48,7 @@ BASES = {
     "benchmark": ["--what=search"],
     "random_search": ["--workdir=new"],
     "study": ["skip_counts", "--workdir=new"],
+    "measure_data": ["--dataset=digits"],
 }
 """By command: flags with which it would go on to its work."""
 
@@ -86,6 +88,7 @@ NAMES = {
     "benchmark": ("what",),
     "random_search": ("crop", "augmentation", "network", "drop_path_at", "schedule", "precision", "strategy"),
     "study": ("scale",),
+    "measure_data": ("storages", "recipes"),
 }
 """Flags of text that stand for one of several names, or for what must exist."""
 
@@ -225,6 +228,7 @@ SETTINGS = {
     TrainSettings: (train_settings._RANGES, train_settings._CHOICES, {"genotype": "FairDARTS_a"}),
     benchmark_settings.BenchmarkSettings: (benchmark_settings._RANGES, {}, {}),
     RandomSearchSettings: (random_search_settings._RANGES, {}, {}),
+    data_settings.DataMeasurement: (data_settings._RANGES, {}, {}),
 }
 
 

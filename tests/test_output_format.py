@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from absl import flags
 
-from fairdarts_tf.cli import benchmark, evaluate, export, predict, profile
+from fairdarts_tf.cli import benchmark, evaluate, export, measure_data, predict, profile
 from fairdarts_tf.cli.app import Command
 from fairdarts_tf.cli.output_format import define_format, formatted
 
-COMMANDS = [module.COMMAND for module in (benchmark, evaluate, export, predict, profile)]
+COMMANDS = [module.COMMAND for module in (benchmark, evaluate, export, measure_data, predict, profile)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

@@ -28,6 +28,7 @@ COMMANDS = [
     "export",
     "import_checkpoint",
     "benchmark",
+    "measure_data",
     "random_search",
     "study",
 ]

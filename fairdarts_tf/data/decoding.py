@@ -75,7 +75,7 @@ def as_plain_image(content: bytes, name: str, side: int, channels: int = 3) -> t
     """Returns an encoded image that any decoder reads alike, with its height and width in pixels.
 
     That is the content itself where it is a whole upright JPEG of grey levels or RGB, as nearly all photographs are.
-    Anything else is decoded as `decode_image` does and encoded again without loss, as PNG.
+    Anything else is decoded as `decode_image` does and encoded again without loss and in no time, as BMP of RGB.
 
     Args:
         content: Of an image file.
@@ -97,7 +97,7 @@ def as_plain_image(content: bytes, name: str, side: int, channels: int = 3) -> t
             size = tuple(max(1, round(length * factor)) for length in upright.size)
             upright = upright.resize(size, Image.Resampling.BILINEAR)
         encoded = io.BytesIO()
-        upright.save(encoded, "PNG", compress_level=0)
+        upright.convert("RGB").save(encoded, "BMP")
         return encoded.getvalue(), upright.height, upright.width
 
 

@@ -191,7 +191,7 @@ class EncodedImages:
                 yield from threads.map(self._square, range(start, min(start + _IN_FLIGHT, len(self))))
 
     def read_plain(self, indices: np.ndarray) -> tuple[list[bytes], np.ndarray]:
-        """Returns encoded images that any decoder reads alike, JPEG or PNG, and their sizes.
+        """Returns encoded images that any decoder reads alike, JPEG or BMP, and their sizes.
 
         Args:
             indices: ``(M,)``, integers.

@@ -82,10 +82,11 @@ class EncodedSource:
             # The accurate method is Pillow's.
             return tf.image.decode_and_crop_jpeg(content, box, channels=channels, dct_method="INTEGER_ACCURATE")
 
-        def of_png() -> tf.Tensor:
-            return tf.io.decode_png(content, channels=channels)[top : top + height, left : left + width]
+        def of_bmp() -> tf.Tensor:
+            # Of grey levels all three are the same.
+            return tf.io.decode_bmp(content, channels=3)[top : top + height, left : left + width, :channels]
 
-        return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), of_jpeg, of_png), (None, None, channels))
+        return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), of_jpeg, of_bmp), (None, None, channels))
 
     def _read(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         contents, sizes = self._images.read_plain(order)
