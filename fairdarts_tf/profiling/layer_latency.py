@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -97,7 +96,6 @@ def measure_layers(
     if "Keras" in forms:
         use_threads(threads)
     for number, (form, shape) in enumerate(work, start=1):
-        keras.utils.clear_session()
         timing = _time_layer(form, shape, threads, runs)
         table.timings.setdefault(form, {})[shape] = timing
         table.save(path)
