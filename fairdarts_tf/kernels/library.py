@@ -22,6 +22,7 @@ from fairdarts_tf.batch_statistics import are_synchronized
 from fairdarts_tf.files import write_atomically, write_text_atomically
 from fairdarts_tf.scoped_switch import ScopedSwitch
 from fairdarts_tf.second_derivatives import second_derivatives_wanted
+from fairdarts_tf.temporaries import temporary_directory
 
 SWITCH = "FAIRDARTS_TF_KERNELS"
 """Environment variable: ``0`` does without the kernels."""
@@ -142,7 +143,7 @@ def _compile(compiler: list[str], sources: list[Path], target: Path) -> None:
     framework = tf.sysconfig.get_link_flags()
     native = ["-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
     undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+    with temporary_directory(target, target.parent) as scratch:
         partial = os.path.join(scratch, target.name)
         command = [*compiler, *_OPTIONS, *native, "-I", tf.sysconfig.get_include(), "-o", partial]
         subprocess.run(
