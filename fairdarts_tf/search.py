@@ -296,11 +296,13 @@ class Search(OneGraphModel):
     def _penalty(self) -> tf.Tensor:
         weights = self.supernet.mixing_weights()
         zero_one = self.zero_one(self._in_play(weights))
-        self._means["zero_one"].update_state(zero_one)
+        # Each replica computes it; a step counts once, also where their number changes within an epoch.
+        share = 1.0 / self.distribute_strategy.num_replicas_in_sync
+        self._means["zero_one"].update_state(zero_one, sample_weight=share)
         penalty = self.zero_one_weight * zero_one
         for name, (weight, function) in self.penalties.items():
             value = function(weights)
-            self._means[name].update_state(value)
+            self._means[name].update_state(value, sample_weight=share)
             penalty += weight * tf.cast(value, penalty.dtype)
         return penalty
 

@@ -40,7 +40,7 @@ from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import SearchSpace, space_of
 from fairdarts_tf.tensorboard_log import TensorBoardLog
 from fairdarts_tf.unrolled_search import UnrolledSearch
-from fairdarts_tf.workers import check_agreement, lost_workers_named
+from fairdarts_tf.workers import among_workers, check_agreement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _search(settings: SearchSettings, run: Run) -> SearchResult:
     run.check(settings.as_flags())
     space_of(settings)
     strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
-    with lost_workers_named(strategy):
+    with among_workers(strategy):
         return _search_on(settings, run, strategy)
 
 

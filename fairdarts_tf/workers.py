@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.errors import ConfigurationError, WorkerLostError
+from fairdarts_tf.errors import ConfigurationError, GenotypeError, NotFiniteError, WorkerLostError
 
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
@@ -55,6 +55,7 @@ def check_agreement(settings: Mapping[str, str], strategy: tf.distribute.Strateg
         name for name, value in sorted(settings.items()) if name not in _OF_MACHINES and _differs(value, strategy)
     ]
     if different:
+        wait_for_all(strategy)
         raise ConfigurationError(
             f"the workers were started with different values of --{', --'.join(different)}. Give all the same command."
         )
@@ -65,11 +66,26 @@ def is_over_workers(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns once all workers have come here: whoever ends must not take along what another still waits for."""
+    with contextlib.suppress(*_LOST):
+        gather(0.0, strategy)
+
+
 @contextlib.contextmanager
-def lost_workers_named(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Raises a WorkerLostError in place of what TensorFlow raises when another worker is gone."""
+def among_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Runs what all workers do together, to an end that they come to alike.
+
+    Raises:
+        WorkerLostError: In place of what TensorFlow raises when another worker is gone.
+    """
     try:
-        yield
+        try:
+            yield
+        except (GenotypeError, NotFiniteError):
+            wait_for_all(strategy)
+            raise
+        wait_for_all(strategy)
     except _LOST as error:
         if not is_over_workers(strategy):
             raise

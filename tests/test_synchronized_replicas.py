@@ -78,7 +78,9 @@ def batches(count: int, size: int, side: int, channels: int, seed: int) -> tuple
 
 def state_and_logs(model: keras.Model, history: dict[str, list[float]]) -> Arrays:
     state = {name: np.array(variable.numpy()) for name, variable in model.state_variables().items()}
-    return state | {f"log/{name}": np.array(values) for name, values in history.items()}
+    # What a checkpoint within an epoch holds of it, from which any number of replicas may go on.
+    sums = {f"sum/{variable.path}": np.array(variable.numpy()) for variable in model.metrics_variables}
+    return state | sums | {f"log/{name}": np.array(values) for name, values in history.items()}
 
 
 def searched(count: int) -> Arrays:
@@ -226,6 +228,7 @@ def test_all_that_could_depend_on_the_replicas_is_there(found: dict[str, Arrays]
         (train, ("velocity", "average/", "moving_mean", "moving_variance", "seed_generator", "log/val_loss")),
     ):
         assert all(any(part in name for name in state) for part in parts)
+    assert search["sum/zero_one/count"] == STEPS_PER_EPOCH
     iterations = [value for name, value in search.items() if name.endswith("iteration")]
     assert sorted(map(int, iterations)) == [STEPS - STEPS_PER_EPOCH, STEPS]
 

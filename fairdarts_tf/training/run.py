@@ -38,7 +38,7 @@ from fairdarts_tf.training.recorder import TrainRecorder
 from fairdarts_tf.training.settings import TrainSettings, flags_in
 from fairdarts_tf.training.tensorboard_log import TensorBoardLog
 from fairdarts_tf.training.weight_average import AverageOnTest
-from fairdarts_tf.workers import check_agreement, lost_workers_named
+from fairdarts_tf.workers import among_workers, check_agreement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _train(settings: TrainSettings, run: Run) -> TrainResult:
     run.check(flags_in(run, settings))
     genotype = genotype_of(settings, run)
     strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
-    with lost_workers_named(strategy):
+    with among_workers(strategy):
         return _train_on(settings, genotype, run, strategy)
 
 
