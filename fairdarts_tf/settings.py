@@ -29,7 +29,7 @@ from fairdarts_tf.settings_checks import (
     values_of,
 )
 from fairdarts_tf.spaces import space_of
-from fairdarts_tf.spaces.mobile import MobileSpace
+from fairdarts_tf.spaces.mobile import RANGES, MobileSpace
 
 ZERO_ONE_NAMES = ("l2", "l1", "none")
 STOP_CRITERIA = ("skips", "ranking", "eigenvalue")
@@ -375,6 +375,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "init_channels": (2, 4096),
     "layers": (3, 1000),
     "stem_multiplier": (1, 100),
+    **{name: bounds for name, bounds in RANGES.items() if isinstance(getattr(MobileSpace, name), int)},
     "zero_one_weight": (0, 1e6),
     "node_penalty": (0, 1e6),
     "cost_weight": (0, 1e6),

@@ -29,6 +29,7 @@ from fairdarts_tf.random_search import settings as random_search_settings
 from fairdarts_tf.random_search.settings import RandomSearchSettings
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import _CHOICES, _RANGES, SearchSettings
+from fairdarts_tf.spaces.mobile import RANGES
 from fairdarts_tf.training import settings as train_settings
 from fairdarts_tf.training.settings import TrainSettings
 
@@ -266,7 +267,7 @@ def test_every_number_has_a_range_and_every_name_its_choices(settings: type):
                 int: ranges,
                 float: ranges,
                 str: {*choices, *free},
-                tuple: {"operations", "early_stopping", "classes"},
+                tuple: {"operations", "early_stopping", "classes", *RANGES},
             }[type(field.default)]
         )
 

@@ -14,18 +14,21 @@ from tiny_mobile import FIELDS, IMAGE, OPERATIONS, SMALLEST, SPACE, one_hot_alph
 
 from fairdarts_tf.bottlenecks import ConvolutionUnit, InvertedBottleneck
 from fairdarts_tf.costs import NetworkSize, network_cost
+from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.inherited_weights import inherit_weights
 from fairdarts_tf.losses import zero_one_l2
 from fairdarts_tf.mixed_layer import MixedLayer, SampledLayer
 from fairdarts_tf.mobile_network import FoundLayer, MobileNetwork
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
+from fairdarts_tf.perturbations import SearchPerturbations
 from fairdarts_tf.sampled_paths import sample_paths
 from fairdarts_tf.search import Search
 from fairdarts_tf.separable_chain import fixed_kernels
 from fairdarts_tf.spaces.mobile import MobileSpace
 from fairdarts_tf.spaces.mobile_supernet import MobileSupernet
 from fairdarts_tf.spaces.network_options import NetworkOptions
+from fairdarts_tf.unrolled_search import UnrolledSearch
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.normal(size=(6, *IMAGE)).astype(np.float32)
@@ -156,11 +159,11 @@ def test_drop_path_leaves_out_the_bottleneck_beside_a_residual_connection():
     assert len(network.training_variables) == 4
 
 
-def search_of(accumulate: int = 1, **options: object) -> Search:
+def search_of(accumulate: int = 1, kind: type[Search] = Search, **options: object) -> Search:
     keras.utils.set_random_seed(2)
     supernet = SMALLEST.supernet(IMAGE, 3, name="supernet", **options)
     supernet.alphas["layers"].assign(np.where(IN_PLAY, np.linspace(-1, 1, 6).reshape(2, 3), 0))
-    search = Search(supernet, name="search")
+    search = kind(supernet, name="search")
     search.compile(MomentumSGD(0.1), ReferenceAdam(0.1), zero_one_weight=10.0, accumulate=accumulate)
     return search
 
@@ -310,3 +313,59 @@ def test_a_sampled_search_steps():
     search.train_step(((IMAGES, LABELS), (IMAGES, LABELS)))
     assert np.isfinite(search.supernet.alphas["layers"].numpy()).all()
     assert np.any(search.supernet.alphas["layers"].numpy() != before)
+
+
+@pytest.mark.parametrize("options", [{}, {"rematerialize": True}, {"sampled_paths": 2}])
+def test_computes_in_lower_precision(options):
+    supernet = SMALLEST.supernet(IMAGE, 3, name="supernet", dtype="mixed_bfloat16", **options)
+    with tf.GradientTape() as tape, fixed_kernels():
+        logits = supernet(IMAGES, training=True)
+        loss = tf.reduce_sum(logits * RANDOM.normal(size=(6, 3)))
+    assert logits.dtype == tf.float32 and supernet.alphas["layers"].dtype == "float32"
+    gradient = tape.gradient(loss, supernet.alphas["layers"].value)
+    assert gradient.dtype == tf.float32 and np.isfinite(gradient).all() and np.any(gradient)
+
+
+def test_second_order_foresees_the_same_step_with_rematerialisation():
+    """The virtual step and its differences run within a scope of their own, and rematerialisation within that."""
+    found = []
+    for rematerialize in (False, True):
+        search = search_of(rematerialize=rematerialize, kind=UnrolledSearch)
+        before = [variable.numpy() for variable in search.supernet.variables]
+        batch = (tf.constant(IMAGES), tf.constant(LABELS))
+        (gradient,) = search.unrolled_alpha_gradients(batch, batch)
+        assert all(np.array_equal(v, w.numpy()) for v, w in zip(before, search.supernet.variables, strict=True))
+        found.append(gradient.numpy())
+    assert np.array_equal(found[0] != 0, IN_PLAY)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-2, atol=1e-4 * np.abs(found[0]).max())
+
+
+@pytest.mark.slow
+def test_curvature_in_the_alphas_is_that_of_the_plain_supernet():
+    found = []
+    for rematerialize in (False, True):
+        hessian = AlphaHessian(search_of(rematerialize=rematerialize))
+        found.append(hessian.largest_eigenvalue((tf.constant(IMAGES), tf.constant(LABELS))))
+    assert np.isfinite(found[0]) and found[1] == pytest.approx(found[0], rel=1e-4)
+
+
+def test_what_disturbs_operations_of_cells_disturbs_those_of_layers():
+    """Dropout of everything leaves nothing of the skip; at rate 0 each leaves all as it was."""
+    layer = MixedLayer(OPERATIONS, 2)
+    x, weights = (
+        tf.constant(RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)),
+        tf.constant([0.1, 0.2, 0.3, 0.4, 0.5]),
+    )
+    layer.build(x.shape)
+    plain = layer(x, weights, training=True)
+    for rule in ("skip_dropout", "operation_dropout", "skip_noise"):
+        perturbations = SearchPerturbations(0, [rule])
+        for strength in (0.0, 0.99):
+            perturbations.set_strengths({rule: strength})
+            disturbed = layer(x, weights, training=True, perturbation=perturbations.at(tf.constant(3), "train", x))
+            again = layer(x, weights, training=True, perturbation=perturbations.at(tf.constant(3), "train", x))
+            np.testing.assert_array_equal(disturbed, again)
+            assert np.allclose(disturbed, plain, rtol=1e-5, atol=1e-5) == (strength == 0.0)
+    parts = [perturbations.at(tf.constant(3), "train", x[i : i + 1], part=i, parts=3).draw for i in range(3)]
+    whole = perturbations.at(tf.constant(3), "train", x).draw.normal([2])
+    np.testing.assert_array_equal(np.concatenate([draw.normal([2]) for draw in parts]), whole)

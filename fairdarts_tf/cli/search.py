@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import sys
 
@@ -15,6 +16,7 @@ from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import space_of
+from fairdarts_tf.spaces.mobile import MobileSpace
 
 COMMAND = Command(
     "search",
@@ -41,7 +43,17 @@ _SUBJECTS = {
         "color_jitter",
         "cutout",
     ),
-    "search space": ("space", "relaxation", "operations", "nodes", "init_channels", "layers", "stem_multiplier"),
+    "search space": (
+        "space",
+        "relaxation",
+        "operations",
+        "nodes",
+        "init_channels",
+        "layers",
+        "stem_multiplier",
+        *(field.name for field in dataclasses.fields(MobileSpace)),
+    ),
+    "memory": ("accumulate", "rematerialize", "sampled_paths"),
     "switches": (
         "unrolled",
         "node_penalty",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fairdarts_tf.spaces.mobile_supernet import MobileSupernet
 
 _STAGES = ("mobile_widths", "mobile_depths", "mobile_strides")
-_RANGES = {
+RANGES: dict[str, tuple[int, int]] = {
     "mobile_widths": (1, MAX_WIDTH),
     "mobile_depths": (1, MAX_LAYERS),
     "mobile_strides": (1, 2),
@@ -96,7 +96,7 @@ class MobileSpace(SearchSpace):
     mobile_head_width: int = 1280
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _RANGES.items():
+        for name, (least, most) in RANGES.items():
             value = getattr(self, name)
             if isinstance(value, tuple | list):
                 object.__setattr__(self, name, tuple(value))
