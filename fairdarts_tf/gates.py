@@ -1,16 +1,21 @@
 """Expectations over gates: mixing weights, read as the probabilities that operations are on.
 
-Each gate is on with its own probability, independently of the others. What a derivation keeps of those that are on is a
-choice by their order, and among operations that all ended near 1 that order is close to a coin flip: so the number that
-is kept is shared out in proportion to their probabilities. Where no more gates are on than are kept there is nothing to
-choose, and at probabilities of 0 and 1 all of it is exact.
+Each gate is on with its own probability p, independently of the others. A derivation keeps only the strongest of those
+that are on. Which these are is read off the odds p / (1 - p), which for a sigmoid are exp(alpha): gates are drawn one
+after the other in proportion to their odds (Plackett, 1975), as if the alphas were ordered after Gumbel noise was added
+to each. So of operations that all ended near 1 those with the larger alphas are the likelier ones, and the choice among
+them still has a gradient.
 
-All functions are differentiable and take tensors whose last axis holds the gates.
+Where no more gates are on than are kept there is nothing to choose: at probabilities of 0 and 1 all is exact then. All
+functions are differentiable and take float64 tensors whose last axis holds the gates.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
+
+_LEAST = 1e-12
+"""Probabilities are kept from 0 and 1 by so much where their odds are taken."""
 
 
 def any_on(probabilities: tf.Tensor) -> tf.Tensor:
@@ -28,42 +33,46 @@ def count_distribution(probabilities: tf.Tensor) -> tf.Tensor:
     return tf.stack(counts, axis=-1)
 
 
-def expected_kept(probabilities: tf.Tensor, most: int | None) -> tf.Tensor:
+def odds(probabilities: tf.Tensor) -> tf.Tensor:
+    """Returns ``p / (1 - p)``, of the same shape, from 1e-12 to 1e12."""
+    probabilities = tf.clip_by_value(probabilities, _LEAST, 1 - _LEAST)
+    return probabilities / (1 - probabilities)
+
+
+def drawn(strengths: tf.Tensor, most: int) -> tf.Tensor:
+    """Returns the probability of each gate that it is among the first that are drawn, of the same shape.
+
+    The first is drawn in proportion to the strengths, ``q_i = s_i / sum(s)``, the second of the others in the same way:
+    ``q_i + sum over j other than i of q_j s_i / (sum(s) - s_j)``.
+
+    Args:
+        strengths: Greater than 0.
+        most: How many are drawn: 1 or 2.
+    """
+    count = strengths.shape[-1]
+    if count <= most:
+        return tf.ones_like(strengths)
+    first = strengths / tf.reduce_sum(strengths, axis=-1, keepdims=True)
+    if most == 1:
+        return first
+    others = 1 - tf.eye(count, dtype=strengths.dtype)
+    # Added up without the first, not subtracted from the whole sum, in which a weak gate would be lost.
+    rest = tf.linalg.matvec(others, strengths)
+    return first + strengths * tf.linalg.matvec(others, first / rest)
+
+
+def expected_kept(probabilities: tf.Tensor, strengths: tf.Tensor, most: int | None) -> tf.Tensor:
     """Returns the probability of each gate that it is on and kept, of the same shape.
 
-    With N gates on, ``min(most, N)`` are kept. The expectation of that number is divided among the gates in proportion
-    to their probabilities: ``p / sum(p) * E[min(most, N)]``.
+    With N gates on, ``min(most, N)`` are kept: together the probabilities are the expectation of that number.
 
     Args:
         probabilities: Of the gates.
-        most: How many are kept at most; None: all that are on.
+        strengths: What a choice among them goes by: their odds, or something like it.
+        most: How many are kept at most, 1 or 2; None: all that are on.
     """
     if most is None or probabilities.shape[-1] <= most:
         return probabilities
-    distribution = count_distribution(probabilities)
-    numbers = tf.range(probabilities.shape[-1] + 1, dtype=tf.int32)
-    kept = tf.reduce_sum(distribution * tf.cast(tf.minimum(numbers, most), distribution.dtype), axis=-1, keepdims=True)
-    return shares(probabilities) * kept
-
-
-def shares(probabilities: tf.Tensor) -> tf.Tensor:
-    """Returns ``p / sum(p)``, of the same shape; 0 where all are 0."""
-    return tf.math.divide_no_nan(probabilities, tf.reduce_sum(probabilities, axis=-1, keepdims=True))
-
-
-def drawn_pair(strengths: tf.Tensor) -> tf.Tensor:
-    """Returns the probability of each gate that it is one of two drawn in turn, of the same shape.
-
-    The first is drawn in proportion to the strengths, the second of the others in the same way (Plackett, 1975):
-    ``q_i + sum over j other than i of q_j q_i / (1 - q_j)`` with ``q = s / sum(s)``. Of strengths of 0 and 1, two of
-    them 1, those two are drawn for certain.
-
-    Args:
-        strengths: Not negative. Fewer than three gates are all drawn.
-    """
-    if strengths.shape[-1] <= 2:
-        return tf.ones_like(strengths)
-    first = shares(strengths)
-    ratios = tf.math.divide_no_nan(first, 1 - first)
-    others = tf.reduce_sum(ratios, axis=-1, keepdims=True) - ratios
-    return first * (1 + others)
+    counts = count_distribution(probabilities)
+    kept = drawn(strengths, most) * tf.reduce_sum(counts[..., most:], axis=-1, keepdims=True)
+    return kept if most == 1 else kept + drawn(strengths, 1) * counts[..., 1:2]

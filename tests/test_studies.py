@@ -342,7 +342,7 @@ def test_numbers_in_words():
 
 
 @pytest.mark.slow
-def test_all_ten_run_at_the_smallest_scale(tmp_path: Path):
+def test_all_run_at_the_smallest_scale(tmp_path: Path):
     """Without stubs: with the seeds that each study has, and its own first derivatives and curvature."""
     assert study("all", scale="tiny", workdir=tmp_path) == 0
     for name, found in STUDIES.items():
@@ -360,3 +360,6 @@ def test_all_ten_run_at_the_smallest_scale(tmp_path: Path):
     assert [row["seed"] for row in table] == list("0123456")
     with pytest.raises(GenotypeError):
         Genotype.load(tmp_path / "runs" / "fairdarts_seed0" / "search")
+    costs = {row["configuration"]: row for row in rows_of(tmp_path, "cost_aware")}
+    assert [costs[f"macs_{name}"]["target_macs"] for name in ("low", "middle", "high")] == ["10000", "13000", "17000"]
+    assert all(8400 <= float(row["derived_macs"]) <= 19024 for row in costs.values())

@@ -25,6 +25,7 @@ NAMES = (
     "dropout",
     "early_stopping",
     "stability",
+    "cost_aware",
 )
 """Of all studies: their own list loads TensorFlow, without which a wrong name can be refused at once."""
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from fairdarts_tf.alphas import edge_endpoints, nodes_of
 from fairdarts_tf.derivation import Method
-from fairdarts_tf.gates import any_on, count_distribution, drawn_pair, expected_kept, shares
+from fairdarts_tf.gates import any_on, count_distribution, drawn, expected_kept, odds
 from fairdarts_tf.genotypes import INPUTS
 from fairdarts_tf.spaces.cell_prices import Alignment, CellPrices
 
@@ -32,7 +32,8 @@ class ExpectedCost(Protocol):
 class ExpectedLayerCost:
     """The expected cost of a chain of layers, each of which has one operation.
 
-    ``fixed + sum over layers and operations of cost * w / (sum over the layer's operations of w)``.
+    ``fixed + sum over layers and operations of cost * o / (sum over the layer's operations of o)``, with the odds
+    ``o = w / (1 - w)`` of the mixing weights, which for the sigmoid are exp(alpha).
 
     Args:
         fixed: The cost of what every network has.
@@ -47,7 +48,7 @@ class ExpectedLayerCost:
         """Returns the expected cost, a float64 scalar."""
         total = tf.constant(self._fixed, tf.float64)
         for kind, costs in self._costs.items():
-            total += tf.reduce_sum(shares(tf.cast(weights[kind], tf.float64)) * costs)
+            total += tf.reduce_sum(drawn(odds(tf.cast(weights[kind], tf.float64)), 1) * costs)
         return total
 
 
@@ -88,8 +89,8 @@ class ExpectedCellCost:
         places = edge_endpoints(nodes_of(int(weights.shape[0])))
         for _, of_node in itertools.groupby(range(len(places)), key=lambda edge: places[edge][0]):
             edges = list(of_node)
-            operations, on = (tf.gather(values, edges) for values in of_edges)
-            operations, on, has_input = self._node(operations, on, tf.stack(exists[: len(edges)]))
+            operations, on, strengths = (tf.gather(values, edges) for values in of_edges)
+            operations, on, has_input = self._node(operations, on, strengths, tf.stack(exists[: len(edges)]))
             kept.append(operations)
             for source in range(INPUTS):
                 read[source].append(on[source])
@@ -102,31 +103,34 @@ class ExpectedCellCost:
             read=[any_on(tf.stack(edges)) for edges in read],
         )
 
-    def _edges(self, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _edges(self, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns, edge by edge, what is kept of its operations if the edge is, and how it stands in its node.
 
-        That is the probability that an operation is on and kept, (edges, operations), and that of the edge to have one;
-        without a threshold all edges have one, and it is the weight of the edge's strongest operation.
+        That is the probability that an operation is on and kept, (edges, operations); that of the edge to have one; and
+        its strength: the strongest of several operations with Gumbel noise is as strong as the sum of their odds.
+        Without a threshold every edge has an operation.
         """
+        strengths = odds(weights)
         if self._method.has_threshold:
-            return expected_kept(weights, self._method.operations_kept), any_on(weights)
-        return shares(weights), tf.reduce_max(weights, axis=1)
+            kept = expected_kept(weights, strengths, self._method.operations_kept)
+            return kept, any_on(weights), tf.reduce_sum(strengths, axis=1)
+        kept = drawn(strengths, self._method.operations_kept)
+        return kept, tf.ones_like(weights[:, 0]), tf.reduce_sum(strengths, axis=1)
 
-    def _node(self, operations: tf.Tensor, on: tf.Tensor, exists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _node(
+        self, operations: tf.Tensor, on: tf.Tensor, strengths: tf.Tensor, exists: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the probabilities of a node's operations, of its edges, and of the node.
 
         Args:
             operations: See `_edges`, of the node's edges.
             on: See `_edges`.
+            strengths: See `_edges`.
             exists: Probability that each edge's source exists.
         """
-        if not self._method.has_threshold:
-            edges = drawn_pair(on) * exists
-            return operations * edges[:, tf.newaxis], edges, tf.ones([], tf.float64)
-        most = self._method.edges_kept
-        # All edges of a node are kept with the same share of their probabilities.
-        share = tf.math.divide_no_nan(tf.reduce_sum(expected_kept(on, most)), tf.reduce_sum(on)) * exists
-        return operations * share[:, tf.newaxis], on * share, any_on(on * exists)
+        edges = expected_kept(on, strengths, self._method.edges_kept) * exists
+        share = tf.math.divide_no_nan(edges, on)
+        return operations * share[:, tf.newaxis], edges, any_on(on * exists)
 
 
 class _Cell(NamedTuple):

@@ -122,6 +122,36 @@ def by_epoch(column: str, title: str) -> Draw:
     return draw
 
 
+def against(x: str, y: str, x_title: str, y_title: str, lines: str | None = None) -> Draw:
+    """Draws one column against another, a point for each run, coloured by configuration.
+
+    Args:
+        x: Column across.
+        y: Column upwards.
+        x_title: What it is.
+        y_title: What it is.
+        lines: Column whose values are drawn as lines across the configuration's colour. Defaults to None: none.
+    """
+
+    def draw(results: Results) -> Figure:
+        figure, panels = _grid(1, 1, width=5.4, height=3.4)
+        panel = panels[0, 0]
+        factor = 100 if is_accuracy(y) else 1
+        for place, (name, label) in enumerate(results.labels.items()):
+            colour = _colour(place)
+            panel.plot(
+                results.values(name, x), factor * results.values(name, y), "o", color=colour, label=label, markersize=5
+            )
+            for value in set(results.values(name, lines)) if lines else ():
+                panel.axvline(value, color=colour, linestyle="--", linewidth=0.8, zorder=0)
+        panel.set_xlabel(x_title, size=_SMALL)
+        panel.set_ylabel(y_title + (", %" if is_accuracy(y) else ""), size=_SMALL)
+        panel.legend(frameon=False, fontsize=_SMALL)
+        return figure
+
+    return draw
+
+
 def as_bytes(figure: Figure, form: str) -> bytes:
     """Returns a figure as the content of a file, the same for the same figure.
 

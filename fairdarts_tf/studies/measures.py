@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairdarts_tf.costs import network_cost
+from fairdarts_tf.costs import NetworkSize, network_cost
 from fairdarts_tf.early_stopping import Stop
+from fairdarts_tf.found_network import read_description
 from fairdarts_tf.genotypes import CELL_KINDS, SKIP, Genotype
 from fairdarts_tf.history import Row
+from fairdarts_tf.quantities import read_quantity
 from fairdarts_tf.report.evolution import dominance_threshold
 from fairdarts_tf.report.run_data import RunData, read_run
 from fairdarts_tf.studies.stages import Stages
@@ -94,6 +96,22 @@ def curvature(stages: Stages) -> Row:
     return {"dominant_eigenvalue": float(values[-1]) if np.isfinite(values[-1]) else None}
 
 
+def cost(stages: Stages) -> Row:
+    """Returns the multiply-adds that a search aims at, if any, and those that its network has at the trained size.
+
+    ``expected_macs`` is what the last epoch's alphas let expect, ``derived_macs`` what the derived network has.
+    """
+    settings, columns = stages.settings, read_run(stages.search_dir).columns
+    trained = stages.plan.train_settings("any", stages.seed)
+    side, _, channels = read_description(stages.place / "training")["image_shape"]
+    size = NetworkSize(trained.init_channels, trained.layers, side, channels)
+    row: Row = {"derived_macs": network_cost(stages.genotype()[0], size).macs}
+    if settings.cost == "none":
+        return row
+    expected = float(columns["expected_cost"][-1])
+    return {"target_macs": read_quantity("cost_target", settings.cost_target), "expected_macs": expected} | row
+
+
 MEASURES: dict[str, Callable[[Stages], Row]] = {
     "cells": cells,
     "supernet": supernet,
@@ -102,6 +120,7 @@ MEASURES: dict[str, Callable[[Stages], Row]] = {
     "training": training,
     "stopping": stopping,
     "curvature": curvature,
+    "cost": cost,
 }
 """Every measure by name."""
 

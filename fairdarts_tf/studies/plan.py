@@ -55,6 +55,7 @@ class Plan:
             **self.scale.search,
             **RECIPES[configuration.recipe],
             **(self.scale.darts if is_darts else {}),
+            **self._cost(configuration),
             **configuration.changes,
         }
         return SearchSettings(seed=seed, **options)
@@ -72,6 +73,17 @@ class Plan:
         from fairdarts_tf.evaluation.run import evaluate_run
 
         return evaluate_run(training, data_dir=self.data_dir or None, download=self.download).measures.top_1
+
+    def _cost(self, configuration: Configuration) -> dict[str, object]:
+        if configuration.cost_target is None:
+            return {}
+        trained = TrainSettings(genotype="any", **self.scale.training)
+        return {
+            "cost": "macs",
+            "cost_target": self.scale.cost_targets[configuration.cost_target],
+            "cost_channels": trained.init_channels,
+            "cost_layers": trained.layers,
+        }
 
     def _data(self) -> dict[str, object]:
         return {

@@ -24,6 +24,7 @@ class Scale:
         training: Settings of every training in place of the defaults.
         candidates: Random cells that a control trains.
         gap_images: Test images that the discretisation gap is measured on, at most.
+        cost_targets: Multiply-adds that searches aim at, from few to many.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Scale:
     training: Mapping[str, object]
     candidates: int
     gap_images: int
+    cost_targets: tuple[str, str, str]
 
 
 _PLAIN_TRAINING = {"cutout": 0, "auxiliary_weight": 0.0, "drop_path": 0.0}
@@ -67,6 +69,7 @@ SCALES: dict[str, Scale] = {
             | {"init_channels": 2, "layers": 3, "epochs": 1, "steps_per_epoch": 2, "batch_size": 50},
             candidates=2,
             gap_images=100,
+            cost_targets=("10k", "13k", "17k"),
         ),
         # 96 steps in place of 9,750 (FairDARTS) and 19,500 (DARTS). What Adam can move an alpha by, steps times rate,
         # is 7.7 and 1.5, where the papers' settings have 29 and 5.9: the same ratio of the two recipes.
@@ -105,6 +108,8 @@ SCALES: dict[str, Scale] = {
             },
             candidates=4,
             gap_images=2000,
+            # Networks of this size have 1.8 to 6.5 M.
+            cost_targets=("2.5M", "3.5M", "5M"),
         ),
         Scale(
             name="paper",
@@ -120,6 +125,8 @@ SCALES: dict[str, Scale] = {
             training={},
             candidates=8,
             gap_images=10_000,
+            # Networks of this size have 68 to 818 M, the published cells 371 to 558 M.
+            cost_targets=("200M", "350M", "550M"),
         ),
     )
 }

@@ -36,6 +36,8 @@ class Configuration:
         without: Operations that the search space lacks.
         derivation: Settings of the derivation alone, in place of the search's.
         search_of: The configuration whose searches it derives from. Defaults to None: its own.
+        cost_target: Its place among the multiply-adds that the scale's searches aim at (see `Scale.cost_targets`), for
+            a network as large as those that are trained. Defaults to None: it aims at none.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Configuration:
     without: tuple[str, ...] = ()
     derivation: Mapping[str, object] = dataclasses.field(default_factory=dict)
     search_of: Configuration | None = None
+    cost_target: int | None = None
 
 
 DARTS = Configuration("darts", "DARTS", "darts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.studies.catalogue import (
     coexistence,
+    cost_aware,
     dropout,
     early_stopping,
     noise,
@@ -28,6 +29,7 @@ STUDIES: dict[str, Study] = {
     "dropout": dropout.STUDY,
     "early_stopping": early_stopping.STUDY,
     "stability": stability.STUDY,
+    "cost_aware": cost_aware.STUDY,
 }
 
 
