@@ -24,7 +24,7 @@ RATIOS = (3 / 4, 4 / 3, 4 / 3, 3 / 2, 1.0)
 QUALITIES = (85, 98)
 GRAIN = 8.0
 """Standard deviation, in grey levels."""
-ODD_SHARE = 0.01
+ODD_SHARE = 0.002
 """Of each kind of odd file."""
 
 Picture = Callable[[np.random.Generator, tuple[int, int]], Image.Image]
