@@ -73,6 +73,8 @@ def test_darts_training_on_imagenet():
     assert (settings.learning_rate, settings.weight_decay, settings.label_smoothing) == (0.1, 3e-5, 0.1)
     assert settings.learning_rate_at(10) == pytest.approx(0.1 * 0.97**10)
     assert (settings.network, settings.crop, settings.image_size) == ("imagenet", "resized", 224)
+    assert (settings.resize_size, settings.color_jitter, settings.cutout) == (256, 0.4, 0)
+    assert settings.storage == "encoded", "random crops see all of an image in no other form"
 
 
 def test_the_learning_rate_is_a_cosine_from_epoch_to_epoch():

@@ -46,6 +46,7 @@ def _search_flags(root: Path, workdir: Path, **changes: object) -> list[str]:
     return tiny_flags(workdir, dataset=f"folder:{root}", **DATA | shares | {"checkpoint_steps": 1} | changes)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_to_the_bit(root: Path, tmp_path: Path):
     assert search(*_search_flags(root, tmp_path / "whole")) == 0
     shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
