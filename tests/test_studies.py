@@ -22,6 +22,7 @@ from fairdarts_tf.cli.study import COMMAND, NAMES, main
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.evaluation.run import evaluate_run
 from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.random_search.settings import SHORT_TRAINING
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.studies import catalogue, stages
@@ -32,6 +33,7 @@ from fairdarts_tf.studies.plan import Plan
 from fairdarts_tf.studies.results import Results, judge, spread
 from fairdarts_tf.studies.scales import SCALES
 from fairdarts_tf.studies.study import DARTS, FAIRDARTS, Claim
+from fairdarts_tf.training.settings import TrainSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 RAN = ("skip_counts", "random_control", "zero_one")
@@ -115,6 +117,21 @@ def test_paper_scale_is_that_of_the_papers_flags(configuration, file: str, tmp_p
     flags = dict(line.removeprefix("--").split("=", 1) for line in lines if line.startswith("--"))
     expected = SearchSettings.from_flags(flags)
     assert Plan(tmp_path, SCALES["paper"]).search_settings(configuration, 0) == expected
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=list(SCALES))
+def test_random_cells_are_trained_as_searched_ones(scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plan, asked = Plan(tmp_path, scale), {}
+
+    def stop(settings: object, workdir: Path, **training: object) -> None:
+        asked.update(training)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "run_random_search", stop)
+    with pytest.raises(KeyboardInterrupt):
+        stages.train_random_cells(plan, 2)
+    found = TrainSettings(genotype="FairDARTS_a", **SHORT_TRAINING | asked)
+    assert found == dataclasses.replace(plan.train_settings("FairDARTS_a", 0), genotype="FairDARTS_a")
 
 
 # ----- what a study writes

@@ -19,7 +19,7 @@ from fairdarts_tf.errors import GenotypeError, RunError
 from fairdarts_tf.files import open_file, write_text_atomically
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.random_search.run import run_random_search
-from fairdarts_tf.random_search.settings import RandomSearchSettings
+from fairdarts_tf.random_search.settings import SHORT_TRAINING, RandomSearchSettings
 from fairdarts_tf.runs import FREE_TO_CHANGE
 from fairdarts_tf.search_run import run_search
 from fairdarts_tf.sensitivity import load_weights
@@ -28,6 +28,7 @@ from fairdarts_tf.studies.gap import discretisation_gap
 from fairdarts_tf.studies.plan import Plan
 from fairdarts_tf.studies.study import Configuration
 from fairdarts_tf.training.run import run_training
+from fairdarts_tf.training.settings import TrainSettings
 
 Outcome = dict[str, float | int | str | None]
 
@@ -147,7 +148,9 @@ def train_random_cells(plan: Plan, skips: int) -> list[tuple[Genotype, Outcome]]
         operations=plan.scale.operations,
         nodes=plan.scale.search.get("nodes", SearchSettings.nodes),
     )
-    training = plan.training_options(0)
+    # What a random search leaves out to be short, searched cells have: both are trained alike.
+    alike = {name: getattr(TrainSettings, name) for name in SHORT_TRAINING}
+    training = alike | plan.training_options(0)
 
     def compute() -> Outcome:
         _announce(f"random cells with {skips} skip connections")
