@@ -96,8 +96,8 @@ class History:
             KeyError: When an array is missing.
             ValueError: When they are something else.
         """
-        rows = read_epochs(arrays["rows"], COLUMNS)
         kinds = [name for name in arrays if name not in ("rows", "epoch")]
+        rows = read_epochs(arrays["rows"], columns_for(kinds) if kinds else COLUMNS)
         if any(arrays[kind].ndim != 3 or len(arrays[kind]) != len(rows) for kind in kinds):
             raise ValueError(f"no alphas of {len(rows)} epochs")
         alphas = [{kind: arrays[kind][epoch] for kind in kinds} for epoch in range(len(rows))]

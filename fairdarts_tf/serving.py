@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+import fairdarts_tf.mobile_network  # noqa: F401  (a .keras file names its class)
+import fairdarts_tf.network  # noqa: F401  (a .keras file names its class)
 from fairdarts_tf.found_network import FoundNetwork
 
 

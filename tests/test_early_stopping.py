@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -148,4 +149,5 @@ def test_measuring_the_curvature_changes_nothing_else(stopped: Path, tmp_path: P
         for kind in ("normal", "reduce"):
             for epoch, table in enumerate(recorded[kind]):
                 np.testing.assert_array_equal(plain.alphas[epoch][kind], table)
-    assert np.isfinite(float((stopped / "history.csv").read_text().splitlines()[1].rsplit(",", 1)[1]))
+    with open(stopped / "history.csv", newline="") as file:
+        assert np.isfinite(float(next(csv.DictReader(file))["dominant_eigenvalue"]))

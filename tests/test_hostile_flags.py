@@ -50,6 +50,7 @@ BASES = {
     "random_search": ["--workdir=new"],
     "study": ["skip_counts", "--workdir=new"],
     "measure_data": ["--dataset=digits"],
+    "measure_latency": ["--table=new.json"],
 }
 """By command: flags with which it would go on to its work."""
 
@@ -90,6 +91,7 @@ NAMES = {
     "random_search": ("crop", "augmentation", "network", "drop_path_at", "schedule", "precision", "strategy"),
     "study": ("scale",),
     "measure_data": ("storages", "recipes"),
+    "measure_latency": ("forms",),
 }
 """Flags of text that stand for one of several names, or for what must exist."""
 
@@ -258,7 +260,17 @@ def test_the_ends_of_every_range(settings: type, name: str):
 @pytest.mark.parametrize("settings", [SearchSettings, TrainSettings, RandomSearchSettings])
 def test_every_number_has_a_range_and_every_name_its_choices(settings: type):
     ranges, choices, _ = SETTINGS[settings]
-    free = {"dataset", "data_dir", "cache_dir", "genotype", "init_from", "space"}
+    free = {
+        "dataset",
+        "data_dir",
+        "cache_dir",
+        "genotype",
+        "init_from",
+        "space",
+        "cost_target",
+        "latency_table",
+        "macs_limit",
+    }
     for field in dataclasses.fields(settings):
         assert (
             field.name

@@ -105,7 +105,7 @@ def test_a_workdir_that_cannot_be_written(capsys, tmp_path, monkeypatch, code):
     def refuse(*arguments, **options):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("fairdarts_tf.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("fairdarts_tf.temporaries.tempfile.mkstemp", refuse)
     line = refusal(capsys, *tiny_flags(tmp_path / "run"))
     assert os.strerror(code) in line and "--workdir" in line
 

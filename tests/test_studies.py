@@ -221,7 +221,7 @@ def test_the_gap_is_the_supernets_accuracy_minus_the_derived_networks(finished: 
     assert found["derived_accuracy"] == evaluate_run(search).measures.top_1
     from fairdarts_tf.inherited_weights import load_supernet
 
-    mean, std = data.statistics_for("digits", images)
+    mean, std = data.statistics_for("digits", data.load_halves(settings)[0])
     normalised = ((images.images / 255.0 - mean) / std).astype(np.float32)
     labels = np.asarray(load_supernet(search)[0](normalised, training=False)).argmax(axis=1)
     assert found["supernet_accuracy"] == pytest.approx(np.mean(labels == images.labels), abs=2 / len(images))

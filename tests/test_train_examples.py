@@ -46,7 +46,7 @@ EXAMPLES = {
 
 def test_there_are_examples():
     assert {place: len(found) for place, found in EXAMPLES.items()} == {
-        "help": 2,
+        "help": 3,
         "script": 1,
         "readme": 1,
         "python": 1,

@@ -37,8 +37,8 @@ bin/train --workdir=runs/digits --genotype=runs/quickstart --init_channels=8 --l
 Those that bin/search --flagfile=configs/cifar10_cpu.flags found, on CIFAR-10:
 bin/train --flagfile=configs/train_cifar10_cpu.flags
 
-Cells found on CIFAR-10, on ImageNet, as wide as 600 million multiply-adds allow:
-bin/train --flagfile=configs/train_imagenet.flags --genotype=FairDARTS_a --init_channels=auto --macs_limit=600M""",
+Published cells, as wide as 20 million multiply-adds allow (ImageNet: configs/train_imagenet.flags, 600M):
+bin/train --genotype=FairDARTS_a --dataset=cifar10 --layers=8 --init_channels=auto --macs_limit=20M""",
 )
 
 _SUBJECTS = {

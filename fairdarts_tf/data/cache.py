@@ -23,6 +23,7 @@ from fairdarts_tf.data.encoded import EncodedImages
 from fairdarts_tf.data.images import decoded_bytes
 from fairdarts_tf.errors import DataError
 from fairdarts_tf.files import write_atomically
+from fairdarts_tf.temporaries import remove_leftovers
 
 FORMAT = "1"
 """Of all files here; it is a part of their names."""
@@ -103,6 +104,7 @@ def _made_by_one(path: Path) -> Iterator[None]:
         # Where a file system has no locks each makes its own, and the last one counts.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_leftovers(path.parent, path.name)
         yield
 
 
