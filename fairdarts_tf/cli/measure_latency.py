@@ -10,7 +10,7 @@ from absl import flags
 from fairdarts_tf.cli.app import Command
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_values
-from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.latency_table import FORMS
 from fairdarts_tf.prices import cost_size
@@ -45,9 +45,9 @@ _OF_SPACES = {field.name for name in SPACES for field in dataclasses.fields(sear
 _FLAGS = {"flag_values": COMMAND.flags, "module_name": "measurement"}
 flags.DEFINE_string("table", None, "The table's file; one that exists is gone on with.", **_FLAGS)
 flags.DEFINE_list("forms", list(FORMS), f"What runs the layers: {', '.join(FORMS)}.", **_FLAGS)
-flags.DEFINE_integer("threads", 1, "Threads that a layer is computed with.", lower_bound=1, **_FLAGS)
+flags.DEFINE_integer("threads", 1, "Threads that a layer is computed with.", lower_bound=1, upper_bound=1024, **_FLAGS)
 flags.DEFINE_integer("runs", 50, "How many runs are timed.", lower_bound=1, upper_bound=100_000, **_FLAGS)
-flags.DEFINE_integer("image_channels", 3, "3 for RGB, 1 for grey levels.", lower_bound=1, **_FLAGS)
+flags.DEFINE_integer("image_channels", 3, "3 for RGB, 1 for grey levels.", lower_bound=1, upper_bound=3, **_FLAGS)
 flags.DEFINE_list(
     "genotype", [], "Genotypes whose networks are measured too, beside the sums of their layers' times.", **_FLAGS
 )
@@ -72,6 +72,9 @@ def main() -> None:
     given = COMMAND.flags
     if not given.table:
         raise ConfigurationError("where to? Name the table's file with --table.")
+    unknown = [form for form in given.forms if form not in FORMS]
+    if unknown or not given.forms:
+        raise ConfigurationError(f"--forms: {unknown_name('form', unknown[0] if unknown else '', FORMS)}")
     settings = SearchSettings(**read_values(SearchSettings, given, None))
     space, size = space_of(settings), cost_size(settings, (32, 32, given.image_channels), 10)
     genotypes = [load_genotype(name) for name in given.genotype]
