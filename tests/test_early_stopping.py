@@ -135,6 +135,8 @@ def test_a_search_stops_and_keeps_the_epoch_that_counts(stopped: Path, capsys: p
     assert "stopped early" in capsys.readouterr().err
     assert derive.COMMAND.execute(derive.main, ["derive", f"--alphas={stopped}"]) == 0
     assert Genotype.from_json(capsys.readouterr().out) == Genotype.load(stopped)
+    assert derive.COMMAND.execute(derive.main, ["derive", f"--alphas={stopped}", "--report"]) == 0
+    assert f"the last {stop.counts} epochs up to epoch {stop.counts}" in capsys.readouterr().err
 
 
 def test_the_report_says_so(stopped: Path):

@@ -161,9 +161,11 @@ def _print_rows(
         others, compared = sensitivity.derive_each(runs, settings), f"{len(runs)} searches"
     elif (paths[0] / "history.npz").is_file():
         history = load_history(paths[0])
-        del history["epoch"]
+        epochs, last = history.pop("epoch"), _last_epoch(paths[0])
+        if last is not None:
+            history = {kind: tables[epochs <= last] for kind, tables in history.items()}
         others = sensitivity.over_epochs(history, settings, _EPOCHS_COMPARED)
-        compared = f"the last {len(others)} epochs"
+        compared = f"the last {len(others)} epochs" + (f" up to epoch {last}" if last is not None else "")
     else:
         return
     rows = sensitivity.row_shares(genotype, others, settings.space)
