@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,19 @@ def test_report_comparison_and_animation(finished, tmp_path):
     compared = Elements(render_comparison([read_run(finished)] * 2))
     assert "Chain of layers" in compared.text and "curve_layers_skips" in json.loads(compared.data)["figures"]
     assert save_gif(read_run(finished), tmp_path / "evolution.gif", width=400) == 2
+
+
+@pytest.mark.parametrize("flags", [None, "--space=mobil\n", "--mobile_widths=x\n", "--space=darts\n"])
+def test_page_of_a_run_whose_flags_are_broken(finished, tmp_path, flags):
+    """Layers and operations then have invented names, and the page says what is missing."""
+    for name in ("history.csv", "history.npz", "alphas.npz", "genotype.json"):
+        shutil.copy(finished / name, tmp_path / name)
+    if flags is not None:
+        (tmp_path / "flags.txt").write_text(flags)
+    run = read_run(tmp_path)
+    assert run.problems and run.derivation.operations == ("operation 1", "operation 2", "operation 3")
+    page = Elements(write_report(tmp_path).read_text())
+    assert "The layers found" in page.text and "Stage 1: 4 channels, stride 2" in page.text
 
 
 def test_trains_exports_and_predicts_what_it_found(finished, tmp_path, monkeypatch):

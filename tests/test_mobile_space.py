@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_mobile import FIELDS, OPERATIONS, SPACE
 
+from fairdarts_tf.alphas import load_alphas, load_history
 from fairdarts_tf.costs import Cost, NetworkSize, network_cost, network_parts
 from fairdarts_tf.derivation import format_report
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
@@ -236,6 +237,27 @@ def test_agreement_of_layers_by_hand():
         ("2", ("skip_connect",), 1.0),
         ("3", ("mbconv1_5x5",), 0.5),
     ]
+
+
+def test_reads_the_table_of_alphas_or_says_what_is_wrong_with_it(tmp_path):
+    table = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    np.savez(tmp_path / "alphas.npz", layers=table[-1])
+    np.savez(tmp_path / "history.npz", layers=table, epoch=[1, 2, 3])
+    np.testing.assert_array_equal(load_alphas(tmp_path)["layers"], table[-1].astype(np.float64))
+    np.testing.assert_array_equal(load_history(tmp_path)["layers"], table.astype(np.float64))
+    for broken, message in (
+        (np.zeros(5), "2-dimensional"),
+        (np.zeros((0, 5)), "2-dimensional"),
+        (np.zeros((4, 5), int), "numbers with fractions"),
+        (np.full((4, 5), np.inf), "not finite"),
+        (np.zeros((300, 5)), "no network has 300 choice layers"),
+    ):
+        np.savez(tmp_path / "alphas.npz", layers=broken)
+        with pytest.raises(GenotypeError, match=message):
+            load_alphas(tmp_path)
+    np.savez(tmp_path / "history.npz", layers=table, epoch=[1, 2])
+    with pytest.raises(GenotypeError, match="'epoch' is no list"):
+        load_history(tmp_path)
 
 
 def test_a_space_can_be_named_without_tensorflow():

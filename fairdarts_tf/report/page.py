@@ -19,7 +19,7 @@ from fairdarts_tf import files
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN, METHODS, Confidence
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.report import cells_svg, figures, summary
-from fairdarts_tf.report import drawing as pictures_of
+from fairdarts_tf.report.drawing import colour_of, notes_of
 from fairdarts_tf.report.evolution import Epoch, Evolution, dominance_threshold, evolution_of
 from fairdarts_tf.report.figures import Figure
 from fairdarts_tf.report.graphviz_layout import LayoutError
@@ -103,7 +103,7 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "relaxations": _relaxations(run),
         "relaxation_names": RELAXATION_NAMES,
         "space": run.derivation.space,
-        "colour_of": pictures_of.colour_of,
+        "colour_of": colour_of,
         "leaves_out": any(row.threshold_decides for row in evolution.confidence),
         "has_threshold": METHODS[run.derivation.method].has_threshold,
         "no_drawing": _no_drawing(evolution.last, run.derivation.space.noun) if evolution.last else "",
@@ -224,7 +224,7 @@ def draw_genotype(genotype: AnyGenotype, space: SearchSpace | None, confidence: 
     Raises:
         LayoutError: When Graphviz cannot be used.
     """
-    svg = cells_svg.svg(genotype, pictures_of.notes_of(confidence), space)
+    svg = cells_svg.svg(genotype, notes_of(confidence), space)
     width, height = map(float, _VIEW_BOX.search(svg).groups())
     return Drawing(Markup(svg), width, height)
 
@@ -240,7 +240,7 @@ def _notes(epoch: Epoch) -> list[str]:
     """Returns the values and margins of an epoch's choices in the order in which a drawing has its operations."""
     if epoch.genotype is None:
         return []
-    notes = pictures_of.notes_of(epoch.confidence)
+    notes = notes_of(epoch.confidence)
     return [notes[kind, item] for kind in epoch.genotype.kinds for item in epoch.genotype.items(kind)]
 
 

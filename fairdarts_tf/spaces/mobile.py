@@ -96,16 +96,11 @@ class MobileSpace(SearchSpace):
     mobile_head_width: int = 1280
 
     def __post_init__(self) -> None:
-        for name, (least, most) in RANGES.items():
+        for name, bounds in RANGES.items():
             value = getattr(self, name)
-            if isinstance(value, tuple | list):
-                object.__setattr__(self, name, tuple(value))
-            numbers = value if isinstance(value, tuple | list) else (value,)
-            if not numbers or not all(type(number) is int and least <= number <= most for number in numbers):
-                raise ConfigurationError(
-                    f"--{name} is {','.join(map(str, numbers)) or 'empty'}. Expected whole numbers from {least} to "
-                    f"{most}."
-                )
+            numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
+            _check_numbers(name, numbers, *bounds)
+            object.__setattr__(self, name, numbers if isinstance(value, tuple | list) else value)
         lengths = {name: len(getattr(self, name)) for name in _STAGES}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"--{name} has {count}" for name, count in lengths.items())
@@ -370,3 +365,9 @@ class _UnknownSpace(MobileSpace):
         raise GenotypeError(
             "what the layers of these alphas are is not known: flags.txt is absent or of another search. Restore it."
         )
+
+
+def _check_numbers(name: str, numbers: tuple[object, ...], least: int, most: int) -> None:
+    if not numbers or not all(type(number) is int and least <= number <= most for number in numbers):
+        found = ",".join(map(str, numbers)) or "empty"
+        raise ConfigurationError(f"--{name} is {found}. Expected whole numbers from {least} to {most}.")
