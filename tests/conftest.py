@@ -15,12 +15,34 @@ hypothesis.settings.load_profile("repeatable")
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+LONGEST = [
+    "test_workers",
+    "test_synchronized_replicas",
+    "test_golden_supernet",
+    "test_studies",
+    "test_replicas",
+    "test_mobile_network",
+    "test_mobile_search",
+    "test_kills",
+    "test_precision_replicas",
+    "test_train_run",
+    "test_search_essentials",
+    "test_search_precision",
+    "test_kernels",
+    "test_switches",
+    "test_benchmark_command",
+    "test_not_finite_search",
+]
+"""Modules that take longest, which come first: where several processes share the tests, none then ends alone."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     if config.getoption("--slow"):
         return
     skip = pytest.mark.skip(reason="slow: run with --slow")
