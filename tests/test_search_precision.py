@@ -129,7 +129,7 @@ class CrashError(Exception):
     """Stands for a kill: nothing gets a chance to save."""
 
 
-@pytest.mark.parametrize("command", ["search", "train"])
+@pytest.mark.parametrize("command", ["search", pytest.param("train", marks=pytest.mark.slow)])
 def test_the_scale_and_the_skipped_steps_outlive_a_crash(command, tmp_path, monkeypatch):
     """The first scale overflows, so that the first steps are skipped and each halves it."""
     monkeypatch.setattr("fairdarts_tf.loss_scale.FIRST_SCALE", 2.0**21)

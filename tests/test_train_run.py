@@ -89,7 +89,7 @@ def test_the_best_epoch_is_the_one_with_the_highest_validation_accuracy(tmp_path
     assert TrainHistory([{"validation_accuracy": None}]).best_epoch() is None
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("steps", [*(pytest.param(steps, marks=pytest.mark.slow) for steps in (1, 2)), 3])
 def test_goes_on_to_the_bit_after_a_crash(finished, tmp_path, monkeypatch, steps):
     count_step = Recorder.on_train_batch_end
 
