@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -15,7 +15,7 @@ from fairdarts_tf.bottlenecks import InvertedBottleneck
 from fairdarts_tf.genotypes import SKIP
 from fairdarts_tf.mobile_genotypes import bottleneck
 from fairdarts_tf.operations import Identity
-from fairdarts_tf.rematerialization import rematerialized
+from fairdarts_tf.rematerialization import rematerialized, rematerialized_choice
 from fairdarts_tf.sampled_paths import passed_column, sample_paths
 from fairdarts_tf.separable_chain import wants_kernels
 
@@ -144,6 +144,7 @@ class SampledLayer(MixedLayer):
     def __init__(self, *arguments: object, paths: int = 2, **kwargs: object) -> None:
         super().__init__(*arguments, **kwargs)
         self.paths = paths
+        self._traced: dict[Hashable, list[Callable]] = {}
 
     def call(
         self, inputs: tf.Tensor, weights: tf.Tensor, training: bool | None = None, seed: tf.Tensor | None = None
@@ -178,10 +179,13 @@ class SampledLayer(MixedLayer):
         present = [number for number, exists in enumerate(self.in_play) if exists]
         # Where there is no skip it is the last column that is missing, or none: branches are numbered without gaps.
         places = np.cumsum(self.in_play) - 1
-        branches = [functools.partial(self._branch, number, inputs, training) for number in present]
-        return tf.switch_case(tf.gather(tf.constant(places, tf.int32), column), branches)
+        branches = [functools.partial(self._branch, number, training) for number in present]
+        place = tf.gather(tf.constant(places, tf.int32), column)
+        if not training:
+            return tf.switch_case(place, [functools.partial(branch, inputs) for branch in branches])
+        return rematerialized_choice(place, branches, self, [inputs], wants_kernels(), self._traced)
 
-    def _branch(self, number: int, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
+    def _branch(self, number: int, training: bool | None, inputs: tf.Tensor) -> tf.Tensor:
         candidate = self.candidates[number]
         if isinstance(candidate, Identity):
             return tf.identity(inputs)

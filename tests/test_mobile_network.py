@@ -22,7 +22,7 @@ from fairdarts_tf.mixed_layer import MixedLayer, SampledLayer
 from fairdarts_tf.mobile_network import FoundLayer, MobileNetwork
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.perturbations import SearchPerturbations
-from fairdarts_tf.sampled_paths import sample_paths
+from fairdarts_tf.sampled_paths import passed_column, sample_paths
 from fairdarts_tf.search import Search
 from fairdarts_tf.separable_chain import fixed_kernels
 from fairdarts_tf.spaces.mobile import MobileSpace
@@ -276,7 +276,7 @@ def test_gradient_of_the_alphas_is_that_of_proxylessnas(relaxation):
         found = tape.gradient(y, alphas, upstream).numpy()
         columns = sample_paths(weights, layer.in_play, 2, tf.constant([seed, 7], tf.int64)).columns.numpy()
         q = weights.numpy()[columns] / weights.numpy()[columns].sum()
-        outputs = [layer._branch(column, tf.constant(x), True).numpy() for column in columns]
+        outputs = [layer._branch(column, True, tf.constant(x)).numpy() for column in columns]
         inner = np.array([np.sum(upstream * output) for output in outputs])
         expected = np.zeros(5)
         for i, column in enumerate(columns):
@@ -305,6 +305,61 @@ def test_only_the_sampled_paths_run():
                 traced(tf.constant([seed, 0], tf.int64))
                 found.append(sum(bool(np.any(mean.numpy())) for mean in means))
         assert max(found) == most and min(found) >= most - 1
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_gradient_of_a_sampled_layer_is_that_of_the_operation_by_itself(in_graph):
+    layer = SampledLayer(OPERATIONS, 3, paths=2, dtype="float64")
+    layer.build((2, 4, 4, 3))
+    x, upstream = (tf.constant(RANDOM.normal(size=(2, 4, 4, 3))) for _ in range(2))
+    weights = tf.constant(RANDOM.uniform(0.2, 0.9, len(OPERATIONS)))
+
+    def gradients(compute):
+        sources = [x, *(variable.value for variable in layer.trainable_variables)]
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = compute(x)
+        return tape.gradient(y, sources, upstream, unconnected_gradients="zero")
+
+    of_layer = lambda seed: gradients(lambda x: layer(x, weights, training=True, seed=seed))  # noqa: E731
+    if in_graph:
+        of_layer = tf.function(of_layer, autograph=False)
+    statistics = layer.non_trainable_variables
+    start = [variable.numpy() for variable in statistics]
+    columns = set()
+    for number in range(4):
+        seed = tf.constant([number, 7], tf.int64)
+        column = int(passed_column(sample_paths(weights, layer.in_play, 2, seed)))
+        found = [*of_layer(seed), *(variable.numpy() for variable in statistics)]
+        for variable, value in zip(statistics, start, strict=True):
+            variable.assign(value)
+        by_itself = gradients(lambda x, column=column: layer._branch(column, True, x))
+        expected = [*by_itself, *(variable.numpy() for variable in statistics)]
+        for variable, value in zip(statistics, start, strict=True):
+            variable.assign(value)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+        columns.add(column)
+    assert len(columns) > 1
+
+
+def test_the_graph_of_sampled_paths_stays_small():
+    """TensorFlow's own gradient of a choice makes it five times as large, and takes gigabytes for the full space."""
+
+    def size(layer, **options):
+        layer.build((None, *IMAGE))
+
+        def step(images, weights):
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                y = layer(images, weights, training=True, **options)
+            return tape.gradient(y, [weights, *(variable.value for variable in layer.trainable_variables)])
+
+        images, weights = tf.TensorSpec([2, *IMAGE]), tf.TensorSpec([len(OPERATIONS)])
+        return tf.function(step, autograph=False).get_concrete_function(images, weights).graph.as_graph_def().ByteSize()
+
+    sampled = size(SampledLayer(OPERATIONS, 2, paths=2), seed=tf.constant([0, 0], tf.int64))
+    assert sampled < 3 * size(MixedLayer(OPERATIONS, 2))
 
 
 def test_a_sampled_search_steps():
