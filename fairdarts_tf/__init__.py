@@ -21,7 +21,7 @@ _HOMES = {
     "FoundNetwork": "fairdarts_tf.found_network",
     "Genotype": "fairdarts_tf.genotypes",
     "MixedOp": "fairdarts_tf.mixed_op",
-    "Search": "fairdarts_tf.search",
+    "Search": "fairdarts_tf.bilevel_search",
     "RandomSearchSettings": "fairdarts_tf.random_search.settings",
     "SearchResult": "fairdarts_tf.search_run",
     "SearchSettings": "fairdarts_tf.settings",

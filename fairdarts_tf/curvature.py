@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fairdarts_tf.bilevel_search import Batch, Search
 from fairdarts_tf.lanczos import largest_eigenvalue
-from fairdarts_tf.search import Batch, Search
 from fairdarts_tf.second_derivatives import twice_differentiable
 
 

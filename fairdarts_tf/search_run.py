@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf import data, devices
+from fairdarts_tf.bilevel_search import Penalty, Search, SingleLevelSearch
 from fairdarts_tf.callbacks import ProgressBar, StopOnSignal, WarmUp
 from fairdarts_tf.cost_aim import CostAim, cost_aim
 from fairdarts_tf.curvature import AlphaHessian
@@ -33,7 +34,6 @@ from fairdarts_tf.perturbations import SearchPerturbations
 from fairdarts_tf.report.page import write_report
 from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
-from fairdarts_tf.search import Penalty, Search, SingleLevelSearch
 from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags

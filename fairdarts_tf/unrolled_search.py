@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from fairdarts_tf.bilevel_search import Batch, Search
 from fairdarts_tf.replicas import sum_over_replicas
-from fairdarts_tf.search import Batch, Search
 from fairdarts_tf.separable_chain import fixed_kernels
 
 DIFFERENCE = 0.01

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.reference_weights import load_reference_state
-from fairdarts_tf.search import Search
 from fairdarts_tf.spaces.darts import DartsSpace
 
 

@@ -11,11 +11,11 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.genotypes import ALL_OPERATIONS
 from fairdarts_tf.lanczos import largest_eigenvalue
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
-from fairdarts_tf.search import Search
 from fairdarts_tf.spaces.darts import DartsSpace
 
 SHAPE, CLASSES, IMAGES = (8, 8, 2), 3, 12

@@ -12,6 +12,7 @@ from layer_testing import check_layer
 from scipy import stats
 from tiny_mobile import FIELDS, IMAGE, OPERATIONS, SMALLEST, SPACE, one_hot_alphas
 
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.bottlenecks import ConvolutionUnit, InvertedBottleneck
 from fairdarts_tf.costs import NetworkSize, network_cost
 from fairdarts_tf.curvature import AlphaHessian
@@ -23,7 +24,6 @@ from fairdarts_tf.mobile_network import FoundLayer, MobileNetwork
 from fairdarts_tf.optimizers import MomentumSGD, ReferenceAdam
 from fairdarts_tf.perturbations import SearchPerturbations
 from fairdarts_tf.sampled_paths import passed_column, sample_paths
-from fairdarts_tf.search import Search
 from fairdarts_tf.separable_chain import fixed_kernels
 from fairdarts_tf.spaces.mobile import MobileSpace
 from fairdarts_tf.spaces.mobile_supernet import MobileSupernet

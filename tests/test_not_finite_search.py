@@ -13,11 +13,11 @@ from not_finite import with_nan
 from tiny_search import EDGES, OPERATIONS, search, tiny_flags, tiny_settings, without_pictures
 
 from fairdarts_tf import fitting
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.checkpoints import list_checkpoints, load_checkpoint
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.errors import NotFiniteError
 from fairdarts_tf.recorder import Recorder
-from fairdarts_tf.search import Search
 from fairdarts_tf.search_run import build_search, run_search
 from fairdarts_tf.unrolled_search import UnrolledSearch
 

@@ -11,8 +11,8 @@ from logical_devices import Arrays, replicas, run_program, save, set_logical_dev
 from test_search_precision import BATCH, CLASSES, SHAPE, STEPS, batches, settings
 from tiny_training import GENOTYPE
 
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.distribution import distribute
-from fairdarts_tf.search import Search
 from fairdarts_tf.search_run import build_search
 from fairdarts_tf.training.model import Training
 from fairdarts_tf.training.run import build_training

@@ -14,9 +14,9 @@ import tensorflow as tf
 from logical_devices import Arrays, run_program, save, set_logical_devices
 
 from fairdarts_tf import devices
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.normalization import MOMENTUM, BatchNormalization
-from fairdarts_tf.search import Search
 from fairdarts_tf.search_run import build_search
 from fairdarts_tf.settings import SearchSettings
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tiny_search import tiny_settings
 
-from fairdarts_tf.search import Search
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.search_run import build_search, run_search
 
 SHAPE, CLASSES, BATCH = (8, 8, 1), 10, 16

@@ -11,9 +11,9 @@ import tensorflow as tf
 from test_search_essentials import CrashError, assert_equal_runs
 from tiny_search import search, tiny_settings
 
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.recorder import Recorder
-from fairdarts_tf.search import Search
 from fairdarts_tf.search_run import build_search, run_search
 
 SWITCHES = {
