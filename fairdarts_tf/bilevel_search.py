@@ -54,6 +54,12 @@ class Search(OneGraphModel):
             `make_train_function(force=True)` after a change.
         finite_check: What of the steps' losses and gradients was not finite; made by `compile`.
         perturbations: What disturbs the operations while they are trained, or None, the default.
+
+    Example:
+        >>> space = fd.DartsSpace(operations=("skip_connect", "sep_conv_3x3"), nodes=1, init_channels=2, layers=3)
+        >>> search = fd.Search(space.supernet((8, 8, 1), num_classes=10))
+        >>> search(np.zeros((4, 8, 8, 1), "float32")).shape, search.alphas()["normal"].shape
+        (TensorShape([4, 10]), (2, 2))
     """
 
     _WATCHED = (_LOSSES["search"], _ALPHA_GRADIENT, _LOSSES["train"], _WEIGHT_GRADIENT)

@@ -35,7 +35,12 @@ _POOLING = 5
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Parameters (weights that are learned) and multiply-adds of one image."""
+    """Parameters (weights that are learned) and multiply-adds of one image.
+
+    Example:
+        >>> fd.Cost(params=64, macs=4096) + fd.Cost(params=16)
+        Cost(params=80, macs=4096)
+    """
 
     params: int = 0
     macs: int = 0
@@ -108,6 +113,11 @@ def network_cost(genotype: AnyGenotype, size: NetworkSize | None = None, auxilia
 
     Raises:
         ConfigurationError: When the stem is unknown, or the images are too small for the head.
+
+    Example:
+        >>> cost = fd.network_cost(fd.load_genotype("FairDARTS_a"))
+        >>> round(cost.params / 1e6, 2), round(cost.macs / 1e6)
+        (2.36, 371)
     """
     parts = network_parts(genotype, size)
     if auxiliary_head and parts[-1].place != AUXILIARY_HEAD:
@@ -166,7 +176,7 @@ def _align(place: str, name: str, given: tuple[int, int], wanted: tuple[int, int
 def _item(place: str, item: GenotypeItem, channels: int, side: int, reduction: bool) -> Part:
     stride = 2 if reduction and item.source < INPUTS else 1
     inner_side = _halved(side) if reduction else side
-    cost = _OPERATIONS[item.op](channels, inner_side, stride)
+    cost = OPERATION_COSTS[item.op](channels, inner_side, stride)
     kind = item.op
     if kind == SKIP:
         kind = FACTORIZED_REDUCE if stride == 2 else None
@@ -235,7 +245,7 @@ def _factorized_7x7(channels: int, side: int, stride: int) -> Cost:
     return first + convolution_cost(7, channels, channels, side) + norm_cost(channels)
 
 
-_OPERATIONS: dict[str, Callable[[int, int, int], Cost]] = {
+OPERATION_COSTS: dict[str, Callable[[int, int, int], Cost]] = {
     "max_pool_3x3": _free,
     "avg_pool_3x3": _free,
     "skip_connect": _skip,

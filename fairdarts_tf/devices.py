@@ -98,6 +98,22 @@ def _check_batch(batch_size: int, replicas: int, parts: int) -> None:
         )
 
 
+def describe_device() -> str:
+    """Returns what runs compute on, in words: GPUs, or the cores of the processor."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "of unknown kind")
+        return f"one GPU, {name}" if len(gpus) == 1 else f"{len(gpus)} GPUs, {name}"
+    cores = f"{_cores()} CPU cores" if _cores() > 1 else "one CPU core"
+    if any(name in os.environ for name in _TPU_VARIABLES):
+        return f"{cores} (a TPU is here, too, but is not used)"
+    return cores
+
+
+_TPU_VARIABLES = ("COLAB_TPU_ADDR", "TPU_NAME", "TPU_ACCELERATOR_TYPE")
+"""Which Colab and Cloud set in the environment of machines with a TPU."""
+
+
 def _cores() -> int:
     """Returns the cores that this process may use; only Linux tells fewer than there are."""
     if hasattr(os, "sched_getaffinity"):

@@ -7,7 +7,15 @@ from collections.abc import Iterable
 
 
 class FairDartsError(ValueError):
-    """Base of every error that bad input may cause. Commands print it as one line and exit with code 2."""
+    """Base of every error that bad input may cause. Commands print it as one line and exit with code 2.
+
+    Example:
+        >>> try:
+        ...     fd.load_dataset("digitz")
+        ... except fd.FairDartsError as error:
+        ...     print(str(error).split("?")[0])
+        unknown dataset 'digitz'. Did you mean 'digits'
+    """
 
 
 class GenotypeError(FairDartsError):

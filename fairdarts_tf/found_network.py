@@ -42,6 +42,12 @@ class FoundNetwork:
         mean: (channels,), in units of 0 to 1: an image is normalised as ``(image / 255 - mean) / std``.
         std: (channels,), in units of 0 to 1.
         dataset: Name of the data set that it was trained on, empty where it is not known.
+
+    Example:
+        >>> found = fd.load_found_network("runs/mine_trained")
+        >>> normalised = (np.zeros((4, 8, 8, 1)) / 255 - found.mean) / found.std
+        >>> found.network(normalised.astype("float32")).shape
+        TensorShape([4, 10])
     """
 
     network: keras.Model
@@ -133,6 +139,11 @@ def load_found_network(directory: str | os.PathLike[str], weights: str = "best")
 
     Raises:
         RunError: When the directory holds no network, or one of its files is broken or does not fit.
+
+    Example:
+        >>> found = fd.load_found_network("runs/mine_trained", weights="last")
+        >>> found.image_shape, found.class_names[:3], found.dataset
+        ((8, 8, 1), ('0', '1', '2'), 'digits')
     """
     document = read_description(directory)
     try:

@@ -89,6 +89,15 @@ def load_genotype(name_or_path: str | os.PathLike[str]) -> AnyGenotype:
 
     Raises:
         GenotypeError: When it is none of these, or cannot be read.
+
+    Example:
+        >>> genotype = fd.load_genotype("FairDARTS_a")
+        >>> genotype.space, genotype.items("reduce")[0].op
+        ('darts', 'max_pool_3x3')
+        >>> fd.load_genotype("FairDARTS_z")
+        Traceback (most recent call last):
+        ...
+        fairdarts_tf.errors.GenotypeError: unknown genotype 'FairDARTS_z'. Did you mean ...
     """
     name = os.fspath(name_or_path)
     if name_or_path in published_names():

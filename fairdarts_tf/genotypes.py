@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from fairdarts_tf import files
 from fairdarts_tf.errors import GenotypeError, unknown_name
+from fairdarts_tf.genotype_base import GenotypeBase
 from fairdarts_tf.genotype_text import brief, parse_json, parse_literal, shorten
 
 FAIRDARTS_OPERATIONS = (
@@ -33,7 +33,10 @@ DARTS_OPERATIONS = ("none", *FAIRDARTS_OPERATIONS)
 """DARTS' candidates: the same, with the absent edge first."""
 
 ALL_OPERATIONS = (*DARTS_OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7")
-"""Every operation that a search may use. A genotype may hold all of them but ``none``."""
+"""Every operation of the papers. A genotype may hold all of them but ``none``."""
+
+OWN_OPERATIONS: list[str] = []
+"""One's own besides, which `fairdarts_tf.registration.register_operation` adds."""
 
 SKIP = "skip_connect"
 """The operation of which the papers count how many a cell has."""
@@ -70,7 +73,7 @@ class GenotypeItem(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Genotype:
+class Genotype(GenotypeBase):
     """The two cells of a network in the DARTS search space. Compares by value and can be hashed.
 
     Args:
@@ -83,6 +86,20 @@ class Genotype:
     Raises:
         GenotypeError: When an operation is unknown or ``none``, an edge does not lead forwards, an item or a node is
             repeated, or no node of an output can be reached from the cell's inputs.
+
+    Example:
+        >>> genotype = fd.Genotype(
+        ...     normal=[("sep_conv_3x3", 2, 0), ("skip_connect", 2, 1)], normal_concat=[2],
+        ...     reduce=[("max_pool_3x3", 2, 0)], reduce_concat=[2],
+        ... )
+        >>> genotype.items("normal")[0].op, genotype.skips("normal"), genotype.nodes("reduce")
+        ('sep_conv_3x3', 1, (2,))
+        >>> fd.Genotype.from_json(genotype.to_json()) == genotype
+        True
+        >>> digits = fd.load_dataset("digits")
+        >>> network = genotype.build(digits, init_channels=2, layers=3)
+        >>> network(digits.images[:5]).shape
+        TensorShape([5, 10])
     """
 
     kinds: ClassVar[tuple[str, ...]] = CELL_KINDS
@@ -139,14 +156,6 @@ class Genotype:
             fields.append(f'"{kind}": [\n    {_item_lines(self.items(kind))}\n  ]')
             fields.append(f'"{kind}_concat": {_list(self.concat(kind))}')
         return "{\n  " + ",\n  ".join(fields) + "\n}"
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the genotype as JSON, atomically.
-
-        Raises:
-            OSError: When the file cannot be written; an older one is then untouched.
-        """
-        files.write_text_atomically(path, self.to_json() + "\n")
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
@@ -234,6 +243,11 @@ def _published() -> dict[str, Genotype]:
     return {name: _from_mapping(document) for name, document in documents.items()}
 
 
+def known_operations() -> tuple[str, ...]:
+    """Returns the names of all operations that a search may use."""
+    return (*ALL_OPERATIONS, *OWN_OPERATIONS)
+
+
 def check_operations(operations: Sequence[str]) -> None:
     """Checks a list of candidate operations, the columns of a table of alphas.
 
@@ -241,8 +255,8 @@ def check_operations(operations: Sequence[str]) -> None:
         GenotypeError: When one is unknown or repeated, or there is none but ``none``.
     """
     for operation in operations:
-        if operation not in ALL_OPERATIONS:
-            raise GenotypeError(unknown_name("operation", shorten(operation), ALL_OPERATIONS))
+        if operation not in known_operations():
+            raise GenotypeError(unknown_name("operation", shorten(operation), known_operations()))
         if operations.count(operation) > 1:
             raise GenotypeError(f"operation {operation!r} is listed twice. List each candidate once.")
     if not set(operations) - {"none"}:
@@ -285,8 +299,8 @@ def _checked_item(kind: str, fields: Any) -> GenotypeItem:
     item = GenotypeItem(*fields)
     if not isinstance(item.op, str):
         raise GenotypeError(f"the {kind} cell has the operation {brief(item.op)}. Expected the name of one.")
-    if item.op not in ALL_OPERATIONS or item.op == "none":
-        known = set(ALL_OPERATIONS) - {"none"}
+    known = set(known_operations()) - {"none"}
+    if item.op not in known:
         raise GenotypeError(f"the {kind} cell has the {unknown_name('operation', shorten(item.op), known)}")
     _check_node(f"the {kind} cell has an item to", item.to, INPUTS, INPUTS + MAX_NODES - 1)
     _check_node(f"the {kind} cell has an item to node {item.to} from", item.source, 0, item.to - 1)

@@ -69,6 +69,12 @@ class MixedOp(keras.layers.Layer):
         operations: Names of the candidate operations, in the order of the weights' columns.
         edges: The number of edges that leave the state. Defaults to 1.
         stride: The stride of all operations: 1 or 2. Defaults to 1.
+
+    Example:
+        >>> mixed = fd.MixedOp(("skip_connect", "sep_conv_3x3"))
+        >>> weights = np.array([[0.9, 0.1]], "float32")
+        >>> [edge.shape for edge in mixed(np.zeros((4, 8, 8, 2), "float32"), weights=weights)]
+        [TensorShape([4, 8, 8, 2])]
     """
 
     def __init__(self, operations: Sequence[str], edges: int = 1, stride: int = 1, **kwargs: object) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from fairdarts_tf import files
 from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.genotype_base import GenotypeBase
 from fairdarts_tf.genotype_text import brief, parse_json
 from fairdarts_tf.genotypes import SKIP
 
@@ -110,7 +109,7 @@ class MobileStage:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MobileGenotype:
+class MobileGenotype(GenotypeBase):
     """A network of search space S2. Compares by value and can be hashed.
 
     Args:
@@ -124,6 +123,11 @@ class MobileGenotype:
     Raises:
         GenotypeError: When a number is outside its range, an operation is unknown, or a layer that changes the shape is
             skipped.
+
+    Example:
+        >>> genotype = fd.MobileGenotype(stages=[(24, 2, ["mbconv3_3x3", "skip_connect"]), (40, 1, ["mbconv6_5x5"])])
+        >>> [item.op for item in genotype.items()], genotype.skips()
+        (['mbconv3_3x3', 'skip_connect', 'mbconv6_5x5'], 1)
     """
 
     kinds: ClassVar[tuple[str, ...]] = KINDS
@@ -175,14 +179,6 @@ class MobileGenotype:
             value = _stage_lines(self.stages) if name == "stages" else str(getattr(self, name))
             fields.append(f'"{name}": {value}')
         return "{\n  " + ",\n  ".join(fields) + "\n}"
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the genotype as JSON, atomically.
-
-        Raises:
-            OSError: When the file cannot be written; an older one is then untouched.
-        """
-        files.write_text_atomically(path, self.to_json() + "\n")
 
     @classmethod
     def from_json(cls, text: str) -> MobileGenotype:

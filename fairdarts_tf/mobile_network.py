@@ -71,6 +71,11 @@ class MobileNetwork(keras.Model):
 
     Returns:
         Logits, (batch, num_classes), at least float32.
+
+    Example:
+        >>> genotype = fd.MobileGenotype(stages=[(8, 2, ["mbconv3_3x3", "skip_connect"])], head_width=16)
+        >>> fd.MobileNetwork(genotype, num_classes=10)(np.zeros((4, 32, 32, 3), "float32")).shape
+        TensorShape([4, 10])
     """
 
     def __init__(self, genotype: MobileGenotype, num_classes: int, **kwargs: object) -> None:

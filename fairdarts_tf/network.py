@@ -38,6 +38,11 @@ class DartsNetwork(keras.Model):
 
     Raises:
         ConfigurationError: When stem or drop path are unknown.
+
+    Example:
+        >>> network = fd.DartsNetwork(fd.load_genotype("FairDARTS_a"), num_classes=10, init_channels=2, layers=3)
+        >>> network(np.zeros((4, 32, 32, 3), "float32")).shape
+        TensorShape([4, 10])
     """
 
     def __init__(

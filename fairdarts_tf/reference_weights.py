@@ -13,6 +13,7 @@ import numpy as np
 from fairdarts_tf import operations
 from fairdarts_tf.cells import ConvolutionBlock, SupernetCell
 from fairdarts_tf.errors import RunError
+from fairdarts_tf.layer_operation import LayerOperation
 from fairdarts_tf.network_cells import NetworkCell
 from fairdarts_tf.normalization import BatchNormalization
 from fairdarts_tf.stems import CifarStem, ImageNetStem
@@ -161,6 +162,12 @@ def _block(block: ConvolutionBlock, prefix: str, kernel: int, normalization: int
 
 
 def _operation(layer: operations.Operation, row: int, prefix: str) -> Iterator[Place]:
+    if isinstance(layer, LayerOperation):
+        # The reference has none: the names are our own, for what a network inherits from a supernet.
+        for number, variable in enumerate(layer.edge_layers[row].variables):
+            yield variable, None, f"{prefix}.layer.{number}"
+        yield from _statistics(layer.normalization, row, f"{prefix}.bn")
+        return
     kernels, normalizations = _positions(layer)
     for variable, place in kernels:
         yield variable, row, f"{prefix}.{place}.weight"

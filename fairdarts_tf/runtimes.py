@@ -62,6 +62,11 @@ def open_model(path: str | os.PathLike[str], weights: str = "best") -> Runtime:
 
     Raises:
         RunError: When there is no such path, it is none of these, a search's directory, or it is broken.
+
+    Example:
+        >>> model = fd.open_model("runs/mine_trained")
+        >>> model.kind, model.probabilities(fd.load_dataset("digits", "test").images[:5]).shape
+        ('keras', (5, 10))
     """
     path = Path(path)
     if not path.exists():

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
 
@@ -21,7 +19,6 @@ from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.data.fetching import broken_images_named
 from fairdarts_tf.data.rows import WHOLE, Parts
-from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.epoch_report import describe_epoch
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.fitting import fit_run
@@ -35,6 +32,7 @@ from fairdarts_tf.report.page import write_report
 from fairdarts_tf.resuming import restore
 from fairdarts_tf.runs import Run
 from fairdarts_tf.search_recorder import SearchRecorder
+from fairdarts_tf.search_result import SearchResult
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import SearchSpace, space_of
@@ -42,32 +40,24 @@ from fairdarts_tf.tensorboard_log import TensorBoardLog
 from fairdarts_tf.unrolled_search import UnrolledSearch
 from fairdarts_tf.workers import among_workers, check_agreement
 
-
-@dataclasses.dataclass(frozen=True)
-class SearchResult:
-    """What a search came to.
-
-    Attributes:
-        genotype: The genotype that its method derives from the alphas.
-        history: Rows and alphas of all epochs.
-        search: The searched model.
-        stopped_by: The signal that stopped it early, or None; its genotype is None then.
-        early_stop: The criterion that ended it before its last epoch, or None.
-    """
-
-    genotype: AnyGenotype | None
-    history: History
-    search: Search
-    stopped_by: signal.Signals | None = None
-    early_stop: Stop | None = None
+Images = data.LabelledImages | data.EncodedImages
+Watcher = Callable[[SearchResult], object]
 
 
-def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> SearchResult:
+def run_search(
+    settings: SearchSettings,
+    workdir: str | os.PathLike[str],
+    images: Images | None = None,
+    on_epoch: Watcher | None = None,
+) -> SearchResult:
     """Searches, or goes on with the search that ``workdir`` holds.
 
     Args:
         settings: All that decides the search.
         workdir: The run's directory; made if absent.
+        images: Training images in memory, (N, height, width, channels); the directory knows them by a fingerprint, and
+            goes on with no others. Defaults to None: those that the settings name.
+        on_epoch: Called after each epoch with what the search stands at. Defaults to None: a line is printed.
 
     Returns:
         What was found.
@@ -77,24 +67,59 @@ def run_search(settings: SearchSettings, workdir: str | os.PathLike[str]) -> Sea
             search has saved until then is intact.
         NotFiniteError: When a loss or a gradient is NaN or infinite.
         WorkerLostError: When another worker is gone.
+
+    Example:
+        >>> settings = fd.SearchSettings(
+        ...     dataset="digits", nodes=1, operations=("skip_connect", "sep_conv_3x3"), init_channels=2, layers=3,
+        ...     epochs=1, steps_per_epoch=2, batch_size=50, method="darts",
+        ... )
+        >>> result = fd.run_search(settings, "runs/mine", on_epoch=lambda so_far: None)
+        >>> len(result.history.rows), result.genotype.kinds
+        (1, ('normal', 'reduce'))
+    """
+    result = complete_search(settings, workdir, images, on_epoch)
+    if result.underived:
+        raise GenotypeError(
+            f"the search is complete, but {result.underived} The alphas are saved: derive --alphas={result.workdir} "
+            "--method=darts (or with a lower --threshold) needs no new search."
+        )
+    return result
+
+
+def complete_search(
+    settings: SearchSettings,
+    workdir: str | os.PathLike[str],
+    images: Images | None = None,
+    on_epoch: Watcher | None = None,
+) -> SearchResult:
+    """Does what `run_search` does, but returns also where no genotype can be derived, and then says why.
+
+    Arguments, and all other errors, are those of `run_search`.
     """
     devices.configure_runtime()
+    settings = data.settings_for(settings, images)
     is_chief = devices.cluster_of(settings.strategy).is_chief
     with Run(workdir, default_flags(SearchSettings), writes=is_chief) as run:
-        return _search(settings, run)
+        return _search(settings, run, images, on_epoch)
 
 
-def _search(settings: SearchSettings, run: Run) -> SearchResult:
+def _search(settings: SearchSettings, run: Run, given: Images | None, on_epoch: Watcher | None) -> SearchResult:
     run.check(settings.as_flags())
     space_of(settings)
     strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
     with among_workers(strategy):
-        return _search_on(settings, run, strategy)
+        return _search_on(settings, run, strategy, given, on_epoch)
 
 
-def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strategy) -> SearchResult:
+def _search_on(
+    settings: SearchSettings,
+    run: Run,
+    strategy: tf.distribute.Strategy,
+    given: Images | None,
+    on_epoch: Watcher | None,
+) -> SearchResult:
     check_agreement(settings.as_flags(), strategy)
-    images, halves = data.load_halves(settings)
+    images, halves = data.load_halves(settings, given)
     batches = _Batches(settings, images, halves)
     search, derive = build_search(settings, images.image_shape, images.num_classes, strategy)
     run.open(settings.as_flags())
@@ -104,6 +129,7 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
         )
     progress = restore(run, search, History, batches.steps_per_epoch)
     history = progress.history
+    result = functools.partial(SearchResult, history=history, search=search, settings=settings, workdir=run.workdir)
 
     signals = StopOnSignal()
     recorder = SearchRecorder(
@@ -122,10 +148,12 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("search", total, progress.step, shown=run.writes)
     log = TensorBoardLog(run)
-    recorder.on_epoch += [
-        log,
-        lambda row, _: bar.write(describe_epoch(row, settings.epochs, recorder.genotype, settings.cost)),
-    ]
+
+    def print_line(so_far: SearchResult) -> None:
+        bar.write(describe_epoch(so_far.history.rows[-1], settings.epochs, so_far.genotype, settings.cost))
+
+    watch = on_epoch or print_line
+    recorder.on_epoch += [log, lambda *_: watch(result(recorder.genotype, early_stop=recorder.stop))]
     callbacks = [
         *_rates(settings, recorder),
         WarmUp(settings.warmup_epochs),
@@ -154,18 +182,13 @@ def _search_on(settings: SearchSettings, run: Run, strategy: tf.distribute.Strat
     if recorder.stop is not None:
         print(f"stopped early after epoch {recorder.stop.after}: {recorder.stop.reason}", file=sys.stderr)
     elif signals.received is not None and recorder.step < total:
-        return SearchResult(None, history, search, signals.received)
+        return result(None, stopped_by=signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     failure = recorder.try_to_derive()
     if run.writes:
         recorder.write_files()
         _write_report(run)
-    if failure is not None:
-        raise GenotypeError(
-            f"the search is complete, but {failure} The alphas are saved: derive --alphas={run.workdir} --method=darts "
-            "(or with a lower --threshold) needs no new search."
-        ) from failure
-    return SearchResult(recorder.genotype, history, search, early_stop=recorder.stop)
+    return result(recorder.genotype, early_stop=recorder.stop, underived=str(failure or ""))
 
 
 def _rates(settings: SearchSettings, recorder: SearchRecorder) -> list[keras.callbacks.Callback]:
@@ -287,13 +310,26 @@ def _eigenvalue_measure(settings: SearchSettings, search: Search, batches: _Batc
     return measure
 
 
+def steps_of_epoch(settings: SearchSettings, images: Images | None = None) -> int:
+    """Returns how many steps an epoch of a search has; arguments and errors as of `run_search`."""
+    return _steps_per_epoch(settings, *data.load_halves(settings, images))
+
+
+def _steps_per_epoch(settings: SearchSettings, images: Images, halves: tuple[np.ndarray, np.ndarray]) -> int:
+    count = len(images) if settings.single_level else min(map(len, halves))
+    whole_epoch = pipeline.steps_per_epoch(count, settings.batch_size)
+    if not settings.single_level:
+        whole_epoch = len(halves[0]) // settings.batch_size
+    return settings.steps_per_epoch or whole_epoch
+
+
 class _Batches:
     """The pipelines of a search: both halves in lockstep, or all images at a single level."""
 
     def __init__(
         self,
         settings: SearchSettings,
-        images: data.LabelledImages | data.EncodedImages,
+        images: Images,
         halves: tuple[np.ndarray, np.ndarray],
     ) -> None:
         self._settings = settings
@@ -314,11 +350,7 @@ class _Batches:
             "std": std,
             "augmentation": augmentation,
         }
-        count = len(images) if settings.single_level else min(len(half) for half in self._halves)
-        whole_epoch = pipeline.steps_per_epoch(count, settings.batch_size)
-        if not settings.single_level:
-            whole_epoch = len(self._halves[0]) // settings.batch_size
-        self.steps_per_epoch = settings.steps_per_epoch or whole_epoch
+        self.steps_per_epoch = _steps_per_epoch(settings, images, halves)
 
     def starting_at(self, step: int, parts: Parts = WHOLE) -> tf.data.Dataset:
         options = self._options | {"first_step": step, "parts": parts}

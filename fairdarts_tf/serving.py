@@ -60,11 +60,14 @@ class ServingNetwork(keras.Model):
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the probabilities of the classes."""
+        return tf.nn.softmax(self.network(self.normalized(images), training=False))
+
+    def normalized(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns images as the network takes them, float32."""
         # One product and one sum: an integer network then rounds as rarely as can be.
         scale = tf.constant([1 / (255 * std) for std in self.std], tf.float32)
         offset = tf.constant([-mean / std for mean, std in zip(self.mean, self.std, strict=True)], tf.float32)
-        logits = self.network(tf.cast(images, tf.float32) * scale + offset, training=False)
-        return tf.nn.softmax(logits)
+        return tf.cast(images, tf.float32) * scale + offset
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the probabilities."""

@@ -151,6 +151,15 @@ class SearchSettings:
 
     Raises:
         ConfigurationError: When a value is outside its range.
+
+    Example:
+        >>> settings = fd.SearchSettings(dataset="cifar10", epochs=20)
+        >>> settings.batch_size, settings.as_flags()["epochs"]
+        (128, '20')
+        >>> fd.SearchSettings(relaxation="sigmoit")
+        Traceback (most recent call last):
+        ...
+        fairdarts_tf.errors.ConfigurationError: --relaxation: unknown value 'sigmoit'. Did you mean ...
     """
 
     dataset: str = "digits"
@@ -350,7 +359,7 @@ class SearchSettings:
 _CHOICES = {
     "storage": STORAGES,
     "crop": CROPS,
-    "relaxation": tuple(RELAXATIONS),
+    "relaxation": RELAXATIONS,
     "zero_one": ZERO_ONE_NAMES,
     "cost": ("none", *UNITS),
     "cost_network": STEM_NAMES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 
@@ -15,7 +15,7 @@ CROPS = ("padded", "resized")
 
 
 def check_settings(
-    settings: object, choices: Mapping[str, Sequence[str]], ranges: Mapping[str, tuple[float, float]]
+    settings: object, choices: Mapping[str, Collection[str]], ranges: Mapping[str, tuple[float, float]]
 ) -> None:
     """Checks each setting on its own.
 

@@ -7,7 +7,7 @@ they are imported by their own names.
 
 from fairdarts_tf.data.encoded import EncodedImages
 from fairdarts_tf.data.images import LabelledImages
-from fairdarts_tf.data.loading import load_halves, load_images
+from fairdarts_tf.data.loading import load_halves, load_images, settings_for
 from fairdarts_tf.data.recipe import Augmentation, default_padding, flips_by_default
 from fairdarts_tf.data.sources import load_dataset
 from fairdarts_tf.data.splitting import held_back, search_parts, stratified_halves
@@ -25,6 +25,7 @@ __all__ = [
     "load_halves",
     "load_images",
     "search_parts",
+    "settings_for",
     "statistics_for",
     "stratified_halves",
 ]

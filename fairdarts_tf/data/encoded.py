@@ -101,6 +101,7 @@ class EncodedImages:
             which only decoding tells.
         resize_size: What an image's shorter side is scaled to before that square is taken, in pixels; the rest is a
             margin. 0: to ``image_size``.
+        name: Of the data set that they are of. Defaults to none.
 
     Raises:
         DataError: When there are no images, or a label has no class.
@@ -112,6 +113,7 @@ class EncodedImages:
     channels: int = 3
     image_size: int = 0
     resize_size: int = 0
+    name: str = ""
     _recent: collections.deque[np.ndarray] = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=_REMEMBERED), init=False, repr=False
     )

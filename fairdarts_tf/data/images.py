@@ -22,15 +22,25 @@ class LabelledImages:
         class_names: The name of every class, in the order of the labels.
         image_size: Side of the central square that a network sees, in pixels: what lies around it is a margin for
             random crops. Defaults to 0: all of the image.
+        name: Of the data set that they are of. Defaults to none.
 
     Raises:
         DataError: When shapes or types differ from these, there are no images, or a label has no class.
+
+    Example:
+        >>> labels = np.array([0, 1, 0, 1], np.int32)
+        >>> images = fd.LabelledImages(np.zeros((4, 8, 8, 3), np.uint8), labels, ("cat", "dog"))
+        >>> len(images), images.image_shape, images.num_classes
+        (4, (8, 8, 3), 2)
+        >>> images.subset(np.array([1, 3])).labels
+        array([1, 1], dtype=int32)
     """
 
     images: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
     image_size: int = 0
+    name: str = ""
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import dataclasses
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from fairdarts_tf.data.encoded import EncodedImages
 from fairdarts_tf.data.images import LabelledImages
+from fairdarts_tf.data.memory import recorded_name
 from fairdarts_tf.data.sources import find_dataset, stored
 from fairdarts_tf.data.splitting import search_parts
 from fairdarts_tf.data.storage import Form
+from fairdarts_tf.errors import ConfigurationError
 
 Images = LabelledImages | EncodedImages
+Settings = TypeVar("Settings", bound="DataSettings")
+
+_OF_NAMED_DATA = ("data_dir", "download", "image_size", "resize_size", "classes", "storage", "cache_dir")
+"""Settings that say how images are loaded: those that are given are loaded already."""
 
 
 class DataSettings(Protocol):
@@ -36,21 +43,48 @@ class SearchDataSettings(DataSettings):
     seed: int
 
 
-def load_images(settings: DataSettings, split: str = "train") -> Images:
+def settings_for(settings: Settings, images: Images | None) -> Settings:
+    """Returns the settings of a run with the name by which its files know images that are given to it, if any are.
+
+    Raises:
+        ConfigurationError: When they also say how images are to be loaded.
+    """
+    if images is None:
+        return settings
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in _OF_NAMED_DATA and value != field.default:
+            raise ConfigurationError(
+                f"{field.name}={value!r} says how images are loaded, but these are loaded already. Leave it out, and "
+                "give it to load_dataset."
+            )
+    return dataclasses.replace(settings, dataset=recorded_name(images))
+
+
+def load_images(settings: DataSettings, split: str = "train", given: Images | None = None) -> Images:
     """Loads all images of a split.
 
     Args:
         settings: Of a run.
         split: ``train``, ``test``, or whatever else the data set has.
+        given: Images in memory, which are all of it. Defaults to None: those that the settings name.
 
     Raises:
         DataError: When they cannot be loaded.
     """
+    if given is not None:
+        return given
     return stored(_found(settings, split), form_of(settings), settings.dataset)
 
 
-def load_halves(settings: SearchDataSettings) -> tuple[Images, tuple[np.ndarray, np.ndarray]]:
+def load_halves(
+    settings: SearchDataSettings, given: Images | None = None
+) -> tuple[Images, tuple[np.ndarray, np.ndarray]]:
     """Loads the training images that a search uses, and no others.
+
+    Args:
+        settings: Of a search.
+        given: Images in memory to choose from. Defaults to None: those that the settings name.
 
     Returns:
         The images, and the indices of those that train the weights and of those that train the alphas, int64.
@@ -58,7 +92,7 @@ def load_halves(settings: SearchDataSettings) -> tuple[Images, tuple[np.ndarray,
     Raises:
         DataError: When they cannot be loaded.
     """
-    found = _found(settings, "train")
+    found = _found(settings, "train") if given is None else given
     halves = search_parts(found.labels, settings.train_portion, settings.search_portion, settings.seed)
     used = np.sort(np.concatenate(halves))
     images = stored(found.subset(used), form_of(settings), settings.dataset)

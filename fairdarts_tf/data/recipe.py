@@ -31,6 +31,12 @@ class Augmentation:
 
     Raises:
         ConfigurationError: When ``padding``, ``cutout``, ``operations`` or ``color_jitter`` is negative.
+
+    Example:
+        >>> fd.Augmentation.suited_to("cifar10", 32, cutout=16).padding
+        4
+        >>> fd.Augmentation.suited_to("digits", 8).flip
+        False
     """
 
     padding: int = 4

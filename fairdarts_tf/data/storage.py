@@ -85,4 +85,4 @@ class Form:
 
 
 def _decoded(images: EncodedImages, pixels: np.ndarray) -> LabelledImages:
-    return LabelledImages(pixels, images.labels, images.class_names, images.image_size)
+    return LabelledImages(pixels, images.labels, images.class_names, images.image_size, images.name)

@@ -39,6 +39,11 @@ def evaluate(model: FoundNetwork | Runtime, images: Images, batch_size: int = BA
     Raises:
         DataError: When classes or shape of the images are not the network's.
         RunError: When the network's output is no number.
+
+    Example:
+        >>> evaluation = fd.evaluate(fd.load_found_network("runs/mine_trained"), fd.load_dataset("digits", "test"))
+        >>> evaluation.measures.confusion.shape, 0 <= evaluation.measures.top_1 <= 1
+        ((10, 10), True)
     """
     class_names = check_fit(images, model.class_names, model.image_shape)
     if hasattr(model, "probabilities"):
@@ -75,6 +80,11 @@ def evaluate_run(
         RunError: When the directory holds no run, or one without a network, or it held nothing back.
         ConfigurationError: When the run does not say which data set it was trained on, and none is given.
         DataError: When the data cannot be loaded, or do not fit the network.
+
+    Example:
+        >>> evaluation = fd.evaluate_run("runs/mine_trained")
+        >>> evaluation.dataset, evaluation.split, evaluation.measures.confusion.sum()
+        ('digits', 'test', np.int64(297))
     """
     from fairdarts_tf.devices import configure_runtime
 

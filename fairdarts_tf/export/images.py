@@ -98,7 +98,7 @@ class ImageSource:
             raise DataError(
                 "all images of the split 'train' were trained on, so that they verify nothing. Choose another --split."
             )
-        images = self._load(found, listed, _some(indices, count))
+        images = self._load(found, listed, some(indices, count))
         return images.central(), images.labels
 
     def trained_on(self, found: FoundNetwork, count: int = CALIBRATION_IMAGES) -> np.ndarray:
@@ -108,7 +108,7 @@ class ImageSource:
         """
         listed = self._listed(found, "train")
         indices = self._training_parts(listed)[0] if self._is_own else np.arange(len(listed))
-        return self._load(found, listed, _some(indices, count)).central()
+        return self._load(found, listed, some(indices, count)).central()
 
     def describe_calibration(self) -> str:
         """Returns, for people, which images those of `trained_on` are."""
@@ -140,7 +140,7 @@ class ImageSource:
         return images
 
 
-def _some(indices: np.ndarray, count: int) -> np.ndarray:
+def some(indices: np.ndarray, count: int) -> np.ndarray:
     """Returns some indices, always the same: the first ones may all be of one class."""
     chooser = np.random.Generator(np.random.PCG64(0))
     return np.sort(chooser.permutation(indices)[:count])

@@ -70,6 +70,15 @@ def export_network(
         ExportError: When a form cannot hold the network or computes something else, or the directory holds files that
             are none of this network's.
         OSError: When the files cannot be written. As after any error, the directory is then what it was.
+
+    Example:
+        >>> test = fd.load_dataset("digits", "test")
+        >>> rows = fd.export_network(
+        ...     fd.load_found_network("runs/mine_trained"), "exported_run", formats=["tflite"],
+        ...     held_back_images=test.images[:20], held_back_labels=test.labels[:20],
+        ... )
+        >>> [(row.file, row.agreement) for row in rows]
+        [('network.tflite', 1.0)]
     """
     files, target = plan_files(formats, quantizations), Path(output_dir).absolute()
     if batch_size is not None and batch_size < 1:

@@ -51,6 +51,11 @@ def export_run(
         FairDartsError: When the directory holds no network, an argument or the data do not fit, or `export_network`
             refuses.
         OSError: When the files cannot be written.
+
+    Example:
+        >>> rows = fd.export_run("runs/mine_trained", "exported_run", formats=["keras"], images=20)
+        >>> [(row.file, row.agreement) for row in rows]
+        [('network.keras', 1.0)]
     """
     if images < 1:
         raise ConfigurationError(f"--images is {images}, but at least 1 is needed to verify what is written.")

@@ -83,6 +83,16 @@ def run_random_search(
 
     Raises:
         FairDartsError: When settings, data or directory are unfit.
+
+    Example:
+        >>> settings = fd.RandomSearchSettings(candidates=1, skips=0, nodes=1)
+        >>> result = fd.run_random_search(
+        ...     settings, "runs/random", dataset="digits", init_channels=2, layers=3,
+        ...     epochs=1, steps_per_epoch=2, batch_size=50,
+        ... )
+        epoch 1/1 ...
+        >>> len(result.genotypes), result.ranking[0]["rank"]
+        (1, 1)
     """
     options = {**SHORT_TRAINING, **training}
     if cluster_of(options.get("strategy", "auto")).has_several:

@@ -46,6 +46,10 @@ class RandomSearchSettings:
 
     Raises:
         ConfigurationError: When a value is outside its range.
+
+    Example:
+        >>> fd.RandomSearchSettings(candidates=2, skips=1).edges_per_node
+        2
     """
 
     candidates: int = 8

@@ -15,10 +15,10 @@ from fairdarts_tf.report import figures, summary
 from fairdarts_tf.report.evolution import Evolution, evolution_of
 from fairdarts_tf.report.figures import Figure
 from fairdarts_tf.report.page import (
-    RELAXATION_NAMES,
     Drawing,
     chosen_places,
     draw_genotype,
+    relaxation_names,
     render,
 )
 from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
@@ -121,7 +121,7 @@ def render_comparison(runs: Sequence[RunData], reload_seconds: float | None = No
         ],
         "titles": titles,
         "sizes": list(dict.fromkeys(entry.network.size for entry in entries if entry.network)),
-        "relaxation_names": RELAXATION_NAMES,
+        "relaxation_names": relaxation_names(),
     }
     return render("comparison.html.j2", context, {"figures": pictures, "replay": None}, reload_seconds)
 

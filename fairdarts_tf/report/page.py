@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from fairdarts_tf import files
 from fairdarts_tf.derivation import COIN_FLIP_MARGIN, METHODS, Confidence
 from fairdarts_tf.genotype_files import AnyGenotype
+from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.report import cells_svg, figures, summary
 from fairdarts_tf.report.drawing import colour_of, notes_of
 from fairdarts_tf.report.evolution import Epoch, Evolution, dominance_threshold, evolution_of
@@ -27,7 +28,6 @@ from fairdarts_tf.report.run_data import RunData, read_run, refuse_overwriting
 from fairdarts_tf.spaces import SearchSpace
 
 COST_NAMES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, ms"}
-RELAXATION_NAMES = {"sigmoid": "sigmoid(alpha)", "softmax": "softmax(alpha)"}
 
 _HERE = Path(__file__).parent
 _VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
@@ -63,6 +63,10 @@ def write_report(
         RunError: When the directory holds no run.
         ConfigurationError: When ``output`` is one of its own files.
         OSError: When the file cannot be written.
+
+    Example:
+        >>> fd.write_report("runs/mine").name
+        'report.html'
     """
     run = read_run(workdir)
     path = Path(output) if output is not None else Path(workdir) / "report.html"
@@ -101,7 +105,7 @@ def render_report(run: RunData, reload_seconds: float | None = None) -> str:
         "shown": order[-1] if order else None,
         "figures": pictures,
         "relaxations": _relaxations(run),
-        "relaxation_names": RELAXATION_NAMES,
+        "relaxation_names": relaxation_names(),
         "space": run.derivation.space,
         "colour_of": colour_of,
         "leaves_out": any(row.threshold_decides for row in evolution.confidence),
@@ -245,8 +249,8 @@ def _notes(epoch: Epoch) -> list[str]:
 
 
 def _relaxations(run: RunData) -> list[str]:
-    """Returns both relaxations, the run's own first."""
-    return sorted(RELAXATION_NAMES, key=lambda name: name != run.derivation.relaxation)
+    """Returns all relaxations, the run's own first."""
+    return sorted(RELAXATIONS, key=lambda name: name != run.derivation.relaxation)
 
 
 def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
@@ -275,6 +279,11 @@ def _figures(run: RunData, evolution: Evolution) -> dict[str, Figure]:
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
+def relaxation_names() -> dict[str, str]:
+    """Returns what mixing weights are called, by their relaxation."""
+    return {name: f"{name}(alpha)" for name in RELAXATIONS}
+
+
 def chosen_places(epoch: Epoch, kind: str, space: SearchSpace) -> list[tuple[int, int]]:
     """Returns (row, column) in the table of alphas of each item of an epoch's genotype."""
     return [] if epoch.genotype is None else space.chosen(epoch.genotype, kind)
@@ -285,7 +294,7 @@ def _replay(run: RunData, evolution: Evolution, order: list[int | None]) -> dict
     space = run.derivation.space
     tables = {
         f"heat_{name}_{kind}": [figures.table(figures.existing(table, space, kind)) for table in weights]
-        for name in RELAXATION_NAMES
+        for name in RELAXATIONS
         for kind, weights in run.mixing_weights(name).items()
     }
     chosen = {kind: [chosen_places(epoch, kind, space) for epoch in evolution.epochs] for kind in space.kinds}
@@ -295,7 +304,7 @@ def _replay(run: RunData, evolution: Evolution, order: list[int | None]) -> dict
         "drawings": order,
         "notes": [_notes(epoch) for epoch in evolution.epochs],
         "tables": tables,
-        "chosen": {f"heat_{name}_{kind}": chosen[kind] for name in RELAXATION_NAMES for kind in space.kinds},
+        "chosen": {f"heat_{name}_{kind}": chosen[kind] for name in RELAXATIONS for kind in space.kinds},
     }
 
 

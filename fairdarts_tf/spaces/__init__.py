@@ -17,11 +17,11 @@ from fairdarts_tf.spaces.space import SearchSpace
 if TYPE_CHECKING:
     from fairdarts_tf.settings import SearchSettings
 
-SPACES = {
+SPACES: dict[str, str | type[SearchSpace]] = {
     "darts": "fairdarts_tf.spaces.darts:DartsSpace",
     "mobile": "fairdarts_tf.spaces.mobile:MobileSpace",
 }
-"""Every search space by name, as ``module:class``, so that naming one loads no other."""
+"""Every search space by name, as ``module:class``, so that naming one loads no other; one's own is the class itself."""
 
 
 def search_space(name: str) -> type[SearchSpace]:
@@ -32,7 +32,10 @@ def search_space(name: str) -> type[SearchSpace]:
     """
     if name not in SPACES:
         raise ConfigurationError(unknown_name("search space", name, SPACES))
-    module, class_name = SPACES[name].split(":")
+    found = SPACES[name]
+    if isinstance(found, type):
+        return found
+    module, class_name = found.split(":")
     return getattr(import_module(module), class_name)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fairdarts_tf import derivation
 from fairdarts_tf.alphas import edge_endpoints, edge_names, nodes_of
 from fairdarts_tf.errors import ConfigurationError, unknown_name
-from fairdarts_tf.genotypes import ALL_OPERATIONS, DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype
+from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype, known_operations
 from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.reductions import reduction_cells
 from fairdarts_tf.spaces.space import SearchSpace
@@ -38,6 +38,13 @@ class DartsSpace(SearchSpace):
 
     Raises:
         ConfigurationError: When a value is outside its range.
+
+    Example:
+        >>> space = fd.DartsSpace(operations=("skip_connect", "sep_conv_3x3"), nodes=2, init_channels=8, layers=3)
+        >>> space.alpha_shapes
+        {'normal': (5, 2), 'reduce': (5, 2)}
+        >>> space.supernet((8, 8, 1), num_classes=10)(np.zeros((4, 8, 8, 1))).shape
+        TensorShape([4, 10])
     """
 
     name: ClassVar[str] = "darts"
@@ -58,8 +65,8 @@ class DartsSpace(SearchSpace):
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
         for operation in self.operations:
-            if operation not in ALL_OPERATIONS:
-                raise ConfigurationError(unknown_name("operation", operation, ALL_OPERATIONS))
+            if operation not in known_operations():
+                raise ConfigurationError(unknown_name("operation", operation, known_operations()))
         if len(set(self.operations)) < len(self.operations) or not set(self.operations) - {"none"}:
             raise ConfigurationError(
                 f"the operations {','.join(self.operations) or '(none given)'} are no search space: name each once, "

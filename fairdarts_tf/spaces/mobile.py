@@ -73,6 +73,13 @@ class MobileSpace(SearchSpace):
 
     Raises:
         ConfigurationError: When a value is outside its range, or the stages' lists differ in length.
+
+    Example:
+        >>> space = fd.MobileSpace(
+        ...     mobile_widths=(8, 16), mobile_depths=(1, 2), mobile_strides=(1, 2), mobile_kernels=(3,),
+        ... )
+        >>> space.operations, space.alpha_shapes
+        (('mbconv3_3x3', 'mbconv6_3x3', 'skip_connect'), {'layers': (3, 3)})
     """
 
     name: ClassVar[str] = "mobile"

@@ -40,6 +40,8 @@ from fairdarts_tf.training.tensorboard_log import TensorBoardLog
 from fairdarts_tf.training.weight_average import AverageOnTest
 from fairdarts_tf.workers import among_workers, check_agreement
 
+Images = data.LabelledImages | data.EncodedImages
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
@@ -49,6 +51,15 @@ class TrainResult:
         history: Rows of all epochs.
         training: The trained model.
         stopped_by: The signal that stopped it early, or None.
+
+    Example:
+        >>> settings = fd.TrainSettings(
+        ...     genotype="runs/mine", init_channels=2, layers=3, cutout=0, auxiliary_weight=0,
+        ...     epochs=1, steps_per_epoch=2, batch_size=50,
+        ... )
+        >>> result = fd.run_training(settings, "runs/mine_trained")
+        >>> result.stopped_by is None, result.history.rows[0]["epoch"]
+        (True, 1)
     """
 
     history: TrainHistory
@@ -56,12 +67,14 @@ class TrainResult:
     stopped_by: signal.Signals | None = None
 
 
-def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> TrainResult:
+def run_training(settings: TrainSettings, workdir: str | os.PathLike[str], images: Images | None = None) -> TrainResult:
     """Trains a found network, or goes on with the training that ``workdir`` holds.
 
     Args:
         settings: All that decides the training.
         workdir: The run's directory; made if absent.
+        images: Training images in memory, (N, height, width, channels); the directory knows them by a fingerprint, and
+            goes on with no others. Defaults to None: those that the settings name.
 
     Returns:
         What was measured; `fairdarts_tf.found_network.load_found_network` loads the weights from the directory.
@@ -71,26 +84,41 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str]) -> Tr
             intact.
         NotFiniteError: When a loss or a gradient is NaN or infinite.
         WorkerLostError: When another worker is gone.
+
+    Example:
+        >>> settings = fd.TrainSettings(
+        ...     genotype="runs/mine", dataset="digits", init_channels=2, layers=3, cutout=0, auxiliary_weight=0,
+        ...     epochs=1, steps_per_epoch=2, batch_size=50,
+        ... )
+        >>> result = fd.run_training(settings, "runs/mine_trained")
+        epoch 1/1 ...
+        >>> len(result.history.rows)
+        1
     """
     devices.configure_runtime()
+    settings = data.settings_for(settings, images)
     is_chief = devices.cluster_of(settings.strategy).is_chief
     with Run(workdir, default_flags(TrainSettings), writes=is_chief) as run:
-        return _train(settings, run)
+        return _train(settings, run, images)
 
 
-def _train(settings: TrainSettings, run: Run) -> TrainResult:
+def _train(settings: TrainSettings, run: Run, given: Images | None) -> TrainResult:
     run.check(flags_in(run, settings))
     genotype = genotype_of(settings, run)
     strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
     with among_workers(strategy):
-        return _train_on(settings, genotype, run, strategy)
+        return _train_on(settings, genotype, run, strategy, given)
 
 
 def _train_on(
-    settings: TrainSettings, genotype: AnyGenotype, run: Run, strategy: tf.distribute.Strategy
+    settings: TrainSettings,
+    genotype: AnyGenotype,
+    run: Run,
+    strategy: tf.distribute.Strategy,
+    given: Images | None,
 ) -> TrainResult:
     check_agreement(settings.as_flags() | {"genotype": genotype.to_json()}, strategy)
-    images = data.load_images(settings)
+    images = data.load_images(settings, given=given)
     batches = TrainingData(settings, images)
     sized, size_text = _with_size(settings, genotype, images.image_shape, images.num_classes)
     training = build_training(sized, genotype, images.image_shape, images.num_classes, strategy)

@@ -101,6 +101,11 @@ class TrainSettings:
 
     Raises:
         ConfigurationError: When a value is outside its range, or no genotype is named.
+
+    Example:
+        >>> settings = fd.TrainSettings(genotype="FairDARTS_a", dataset="cifar10", epochs=100)
+        >>> settings.init_channels, settings.layers, settings.learning_rate_at(0)
+        (36, 20, 0.025)
     """
 
     genotype: str = ""
