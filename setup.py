@@ -15,7 +15,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["fairdarts_tf", "fairdarts_tf.*"]),
     package_data={
-        "fairdarts_tf": ["*.json"],
+        "fairdarts_tf": ["*.json", "py.typed"],
         "fairdarts_tf.kernels": ["*.c", "*.h"],
         "fairdarts_tf.report": ["assets/*", "templates/*"],
     },
@@ -38,7 +38,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "dev": ["hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
+        "dev": ["hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "torch": ["torch>=2.6"],
     },

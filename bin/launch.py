@@ -31,6 +31,9 @@ PACKAGES = {
 }
 DEVELOPMENT = {
     "hypothesis": "hypothesis",
+    "ipykernel": "ipykernel",
+    "nbclient": "nbclient",
+    "nbformat": "nbformat",
     "pytest": "pytest",
     "pytest_timeout": "pytest-timeout",
     "ruff": "ruff",
