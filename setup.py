@@ -3,6 +3,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 README = Path(__file__).with_name("README.md")
+DOCUMENTATION = ["mkdocs-material", "mkdocstrings-python"]
 
 setup(
     name="fairdarts_tf",
@@ -13,9 +14,11 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["fairdarts_tf", "fairdarts_tf.*"]),
+    packages=[*find_packages(include=["fairdarts_tf", "fairdarts_tf.*"]), "fairdarts_tf.configs"],
+    package_dir={"fairdarts_tf.configs": "configs"},  # where fairdarts_tf/cli/configurations.py looks for them
     package_data={
         "fairdarts_tf": ["*.json", "py.typed"],
+        "fairdarts_tf.configs": ["*.flags"],
         "fairdarts_tf.kernels": ["*.c", "*.h"],
         "fairdarts_tf.report": ["assets/*", "templates/*"],
     },
@@ -38,7 +41,20 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "dev": ["hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
+        "dev": [
+            *DOCUMENTATION,
+            "build",
+            "hypothesis",
+            "ipykernel",
+            "nbclient",
+            "nbformat",
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "ruff",
+            "setuptools>=77",  # builds the package in a test
+        ],
+        "docs": DOCUMENTATION,
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "torch": ["torch>=2.6"],
     },

@@ -30,13 +30,17 @@ PACKAGES = {
     "tqdm": "tqdm",
 }
 DEVELOPMENT = {
+    "build": "build",
     "hypothesis": "hypothesis",
     "ipykernel": "ipykernel",
     "nbclient": "nbclient",
     "nbformat": "nbformat",
+    "material": "mkdocs-material",
+    "mkdocstrings": "mkdocstrings-python",
     "pytest": "pytest",
     "pytest_timeout": "pytest-timeout",
     "ruff": "ruff",
+    "setuptools": "setuptools>=77",
     "xdist": "pytest-xdist",
 }
 LIGHT = {name: PACKAGES[name] for name in ("absl", "numpy")}
