@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from fairdarts_tf.cli.configurations import with_configurations
 from fairdarts_tf.errors import FairDartsError, NotFiniteError, WorkerLostError
 
 EXIT_BAD_INPUT = 2
@@ -102,7 +103,7 @@ class Command:
             absl.flags.Error: When a flag, or what a file of flags holds, is unfit.
         """
         try:
-            rest = self.flags(list(argv))[1:]
+            rest = self.flags(with_configurations(argv))[1:]
         except UnicodeDecodeError:
             raise flags.Error("the file that --flagfile names is no UTF-8 text") from None
         except RecursionError:
