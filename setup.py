@@ -27,7 +27,7 @@ setup(
         "ai-edge-litert",
         "importlib_resources",  # tensorflow-datasets imports it and does not declare it
         "jinja2",
-        "keras>=3.15",
+        "keras>=3.10",
         "keras-tuner",
         "markupsafe",
         "matplotlib",
@@ -36,7 +36,7 @@ setup(
         "pygraphviz>=2",  # its wheels hold Graphviz
         "scikit-learn",
         "tensorboard",
-        "tensorflow>=2.21",
+        "tensorflow>=2.19",
         "tensorflow-datasets>=4.9.10",
         "tqdm",
     ],
@@ -55,7 +55,7 @@ setup(
             "setuptools>=77",  # builds the package in a test
         ],
         "docs": DOCUMENTATION,
-        "gpu": ["tensorflow[and-cuda]>=2.21"],
+        "gpu": ["tensorflow[and-cuda]>=2.19"],
         "torch": ["torch>=2.6"],
     },
     entry_points={

@@ -16,7 +16,7 @@ PACKAGES = {
     "ai_edge_litert": "ai-edge-litert",
     "importlib_resources": "importlib_resources",
     "jinja2": "jinja2",
-    "keras": "keras>=3.15",
+    "keras": "keras>=3.10",
     "keras_tuner": "keras-tuner",
     "markupsafe": "markupsafe",
     "matplotlib": "matplotlib",
@@ -25,7 +25,7 @@ PACKAGES = {
     "pygraphviz": "pygraphviz>=2",
     "sklearn": "scikit-learn",
     "tensorboard": "tensorboard",
-    "tensorflow": "tensorflow>=2.21",
+    "tensorflow": "tensorflow>=2.19",
     "tensorflow_datasets": "tensorflow-datasets>=4.9.10",
     "tqdm": "tqdm",
 }

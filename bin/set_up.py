@@ -1,4 +1,4 @@
-"""Makes or renews the project's .venv. Run by environment.sh with a bare Python: it uses the standard library alone."""
+"""Makes or renews .venv or .venv-lowest. Run by environment.sh with a bare Python, so the standard library is all."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ def main(command: str, kind: str, checksum: str) -> int:
 
     Args:
         command: The script that was started; the head of every line printed.
-        kind: ``"run"``, or ``"dev"`` for the tests' packages besides.
+        kind: ``"run"``, or ``"dev"`` for the tests' packages besides; ``"lowest"`` for both in .venv-lowest, in the
+            oldest versions.
         checksum: Of the files that say what to install; kept in the environment to tell when they change.
     """
+    environment = ROOT / (".venv-lowest" if kind == "lowest" else ".venv")
     try:
-        with _locked(ROOT / ".venv.lock", command) as lock:
-            _set_up(command, kind, checksum, lock)
+        with _locked(environment, command) as lock:
+            _set_up(environment, command, kind, checksum, lock)
     except KeyboardInterrupt:
         print(f"{command}: set-up interrupted; start again to finish it.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except subprocess.CalledProcessError:
         advice = "See the message above; check the network and the free space, then start again."
-        print(f"{command}: the set-up of {ROOT / '.venv'} failed. {advice}", file=sys.stderr)
+        print(f"{command}: the set-up of {environment} failed. {advice}", file=sys.stderr)
         return EXIT_FAILED
     except OSError as error:
         advice = "Check the permissions and the free space, or activate an environment of your own."
-        print(f"{command}: cannot set up {ROOT / '.venv'}: {error.strerror}. {advice}", file=sys.stderr)
+        print(f"{command}: cannot set up {environment}: {error.strerror}. {advice}", file=sys.stderr)
         return EXIT_FAILED
     return 0
 
 
-def _set_up(command: str, kind: str, checksum: str, lock: TextIO) -> None:
-    environment = ROOT / ".venv"
+def _set_up(environment: Path, command: str, kind: str, checksum: str, lock: TextIO) -> None:
     python = environment / "bin" / "python"
-    stamps = {"run": environment / ".made-for-run", "dev": environment / ".made-for-dev"}
+    stamps = {name: environment / f".made-for-{name}" for name in ("run", "dev", "lowest")}
     if python.exists() and _read(stamps[kind]) == checksum:
         return  # another start did the work while this one waited for the lock
 
@@ -55,8 +56,9 @@ def _set_up(command: str, kind: str, checksum: str, lock: TextIO) -> None:
     if _read(Path(lock.name)) or not python.exists():
         Path(lock.name).write_text("unfinished")
         _call([sys.executable, "-m", "venv", "--clear", str(environment)], lock)
-    project = f"{ROOT}[dev]" if kind == "dev" else str(ROOT)
-    options = ["-qq", "--no-input", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
+    project = str(ROOT) if kind == "run" else f"{ROOT}[dev]"
+    constraints = "constraints-lowest.txt" if kind == "lowest" else "constraints.txt"
+    options = ["-qq", "--no-input", "--disable-pip-version-check", "-c", str(ROOT / constraints)]
     _call([str(python), "-m", "pip", "install", *options, "-e", project], lock)
     for name in {"run", kind}:
         stamps[name].write_text(checksum)
@@ -64,13 +66,13 @@ def _set_up(command: str, kind: str, checksum: str, lock: TextIO) -> None:
 
 
 @contextmanager
-def _locked(path: Path, command: str) -> Iterator[TextIO]:
+def _locked(environment: Path, command: str) -> Iterator[TextIO]:
     """Holds a lock that ends with the last process that has it open, so that none is ever left behind."""
-    with path.open("a") as file:
+    with environment.with_name(f"{environment.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{command}: waiting for another start that is setting up {ROOT / '.venv'}.", file=sys.stderr)
+            print(f"{command}: waiting for another start that is setting up {environment}.", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 

@@ -66,7 +66,7 @@ def checkout(tmp_path: Path) -> Path:
     commands.mkdir(parents=True)
     (commands / "derive.py").write_text(FAKE_COMMAND)
     shutil.copytree(PROJECT / "bin", root / "bin")
-    for name in ("setup.py", "constraints.txt"):
+    for name in ("setup.py", "constraints.txt", "constraints-lowest.txt"):
         shutil.copy(PROJECT / name, root)
     return root
 
@@ -98,13 +98,26 @@ def test_launcher_checks_what_setup_requires(settings: dict[str, Any]) -> None:
     assert sorted(launch["DEVELOPMENT"].values()) == sorted(settings["extras_require"]["dev"])
 
 
-def test_every_requirement_is_pinned(settings: dict[str, Any]) -> None:
-    lines = (PROJECT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize("constraints", ["constraints.txt", "constraints-lowest.txt"])
+def test_every_requirement_is_pinned(settings: dict[str, Any], constraints: str) -> None:
+    lines = (PROJECT / constraints).read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
     names = {pin.split("==")[0].lower() for pin in pins}
-    required = settings["install_requires"] + sum(settings["extras_require"].values(), [])
+    extras = settings["extras_require"]
+    if constraints == "constraints-lowest.txt":
+        del extras["torch"], extras["gpu"]  # no test needs them
+    required = settings["install_requires"] + sum(extras.values(), [])
     assert {re.split(r"[>\[]", requirement)[0].lower() for requirement in required} <= names
+
+
+def test_lowest_versions_are_those_that_setup_admits(settings: dict[str, Any]) -> None:
+    lines = (PROJECT / "constraints-lowest.txt").read_text().splitlines()
+    pins = dict(line.lower().split("==") for line in lines if not line.startswith("#"))
+    for requirement in settings["install_requires"] + settings["extras_require"]["dev"]:
+        name, _, least = requirement.lower().partition(">=")
+        parts = least.split(".") if least and name != "setuptools" else []
+        assert pins[name].split(".")[: len(parts)] == parts, requirement
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, "environment.sh"])
@@ -131,7 +144,7 @@ def glob(patterns: list[str], exclude: tuple[str, ...] = (), **_: object) -> lis
     return sorted(set().union(*map(find, patterns)).difference(*map(find, exclude)))
 
 
-@pytest.mark.parametrize(("name", "missing"), [("search", "tensorflow>=2.21"), ("derive", "numpy"), ("test", "pytest")])
+@pytest.mark.parametrize(("name", "missing"), [("search", "tensorflow>=2.19"), ("derive", "numpy"), ("test", "pytest")])
 def test_active_environment_without_packages(tmp_path: Path, name: str, missing: str) -> None:
     environment = tmp_path / "empty"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
@@ -164,6 +177,23 @@ def test_sets_up_once_and_again_when_versions_change(checkout: Path, tmp_path: P
         constraints.write("# changed\n")
     derive()
     assert (checkout / "calls").read_text() == "xx"
+
+
+def test_oldest_versions_have_an_environment_of_their_own(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "bin" / "set_up.py").write_text(
+        "import pathlib, sys\n"
+        "python = pathlib.Path(__file__).parents[1] / '.venv-lowest/bin/python'\n"
+        "python.parent.mkdir(parents=True)\n"
+        'python.write_text(\'#!/bin/sh\\necho "$VIRTUAL_ENV" "$@"; exit 1\\n\')\n'
+        "python.chmod(0o755)\n"
+    )
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3.11").symlink_to(sys.executable)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    result = start(checkout / "bin" / "test", "--lowest", PATH=path, VIRTUAL_ENV=sys.prefix)
+    lowest = checkout / ".venv-lowest"
+    assert result.stdout == f"{lowest} {checkout / 'bin' / 'launch.py'} dev\n", "whatever environment is active"
 
 
 @pytest.mark.parametrize(
