@@ -122,9 +122,9 @@ def test_evaluate_measures_and_changes_nothing():
     images, labels = batch(5)
     found = search.evaluate(tf.data.Dataset.from_tensors((images, labels)), verbose=0, return_dict=True)
     assert sorted(found) == ["search_accuracy", "search_loss"]
-    assert found["search_loss"] == pytest.approx(cross_entropy(search, images, labels), rel=1e-5)
+    assert float(found["search_loss"]) == pytest.approx(cross_entropy(search, images, labels), rel=1e-5)
     hits = np.argmax(search(images), axis=-1) == np.array(labels)
-    assert found["search_accuracy"] == pytest.approx(hits.mean())
+    assert float(found["search_accuracy"]) == pytest.approx(hits.mean())
     assert not any(changed(before, search.supernet.variables))
 
 
