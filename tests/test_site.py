@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import importlib.metadata
@@ -125,6 +126,27 @@ def test_commands_are_found_in_pages() -> None:
         ("import_checkpoint", ["A"]),
         ("derive", ["--x"]),
     ]
+
+
+def python_of(page: Path) -> str:
+    """Returns the blocks of Python of a page, one after the other."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=named)
+def test_python_names_what_there_is(page: Path) -> None:
+    code = python_of(page)
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("fairdarts_tf"):
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
+    assert set(re.findall(r"\bfd\.(\w+)", code)) <= set(fairdarts_tf.__all__)
+
+
+@pytest.mark.slow
+def test_python_of_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python_of(DOCS / "tutorials" / "python.md"), "python.md", "exec"), {})
 
 
 def test_every_configuration_is_among_the_numbers() -> None:
