@@ -40,10 +40,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     (folder / "without" / "tensorflow").mkdir(parents=True)
     (folder / "without" / "tensorflow" / "__init__.py").write_text("raise SystemExit('the site imports TensorFlow')")
+    path = os.environ.get("PYTHONPATH", "")
     result = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder / "site"],
         cwd=PROJECT,
-        env=os.environ | {"PYTHONPATH": str(folder / "without"), "NO_MKDOCS_2_WARNING": "1"},
+        env=os.environ | {"PYTHONPATH": f"{folder / 'without'}{os.pathsep}{path}", "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
         check=False,
