@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import fairdarts_tf
 from fairdarts_tf.costs import network_cost
@@ -145,9 +146,22 @@ def test_python_names_what_there_is(page: Path) -> None:
 
 
 @pytest.mark.slow
-def test_python_of_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_of_the_tutorials_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fairdarts_tf.export.run import export_run
+
     monkeypatch.chdir(tmp_path)
     exec(compile(python_of(DOCS / "tutorials" / "python.md"), "python.md", "exec"), {})
+
+    export_run("runs/mine_trained", "exported", ["tflite"], ["int8"], images=50)
+    Image.new("L", (20, 20), 100).save("cat.png")
+    code = python_of(DOCS / "tutorials" / "phone.md")
+    # Digits have no colours.
+    grey = code.replace('"RGB"', '"L"').replace("[np.newaxis]", "[np.newaxis, ..., np.newaxis]")
+    capsys.readouterr()
+    exec(compile(grey, "phone.md", "exec"), {})
+    assert capsys.readouterr().out.strip() in [str(digit) for digit in range(10)]
 
 
 def test_every_configuration_is_among_the_numbers() -> None:
