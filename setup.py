@@ -75,6 +75,7 @@ setup(
             "fairdarts-search = fairdarts_tf.cli.search:run",
             "fairdarts-study = fairdarts_tf.cli.study:run",
             "fairdarts-train = fairdarts_tf.cli.train:run",
+            "fairdarts-tune = fairdarts_tf.cli.tune:run",
         ],
     },
     classifiers=[

@@ -69,7 +69,11 @@ _HOMES = {
     "run_training": "fairdarts_tf.training.run",
     "search": "fairdarts_tf.python_search",
     "write_report": "fairdarts_tf.report.page",
+    "run_tuning": "fairdarts_tf.tuning.run",
+    "TuningSettings": "fairdarts_tf.tuning.settings",
 }
+_ROOMS = ("tuning",)
+"""Packages that are used as a whole, as in ``fd.tuning.genotype_space``."""
 
 __all__ = [
     "Alphas",
@@ -94,6 +98,7 @@ __all__ = [
     "TimeEstimate",
     "TrainResult",
     "TrainSettings",
+    "TuningSettings",
     "__version__",
     "augmented_batches",
     "estimate_search",
@@ -113,7 +118,9 @@ __all__ = [
     "run_random_search",
     "run_search",
     "run_training",
+    "run_tuning",
     "search",
+    "tuning",
     "write_report",
 ]
 
@@ -151,13 +158,17 @@ if TYPE_CHECKING:
     from fairdarts_tf.time_estimate import TimeEstimate, estimate_search
     from fairdarts_tf.training.run import TrainResult, run_training
     from fairdarts_tf.training.settings import TrainSettings
+    from fairdarts_tf.tuning.run import run_tuning
+    from fairdarts_tf.tuning.settings import TuningSettings
 
 
 def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'fairdarts_tf' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *_ROOMS])

@@ -21,9 +21,20 @@ FORMAT_VERSION = 1
 """Of a run's directory, in the first line of its flags.txt. A directory that names none was written in the first."""
 
 FREE_TO_CHANGE = frozenset(
-    {"workdir", "data_dir", "cache_dir", "download", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"}
+    {
+        "workdir",
+        "data_dir",
+        "cache_dir",
+        "download",
+        "strategy",
+        "sync_batch_norm",
+        "checkpoint_steps",
+        "on_nan",
+        "trials",
+    }
 )
-"""Settings that do not change what a run computes on one device: a restart may have others."""
+"""Settings that do not change what a run computes on one device: a restart may have others. More trials of a tuning
+follow on those that there are."""
 
 MAX_FLAGS_BYTES = 1_000_000
 

@@ -49,6 +49,7 @@ def run_search(
     workdir: str | os.PathLike[str],
     images: Images | None = None,
     on_epoch: Watcher | None = None,
+    until_epoch: int | None = None,
 ) -> SearchResult:
     """Searches, or goes on with the search that ``workdir`` holds.
 
@@ -58,9 +59,11 @@ def run_search(
         images: Training images in memory, (N, height, width, channels); the directory knows them by a fingerprint, and
             goes on with no others. Defaults to None: those that the settings name.
         on_epoch: Called after each epoch with what the search stands at. Defaults to None: a line is printed.
+        until_epoch: Pauses after this epoch, counted from 1; rates and all else are those of the whole search, which
+            goes on later as if it had not paused. Defaults to None: after the last.
 
     Returns:
-        What was found.
+        What was found. Of a paused search the genotype may be None: no other is derived.
 
     Raises:
         FairDartsError: When settings, data or directory are unfit, or at the end no genotype can be derived. What the
@@ -77,7 +80,7 @@ def run_search(
         >>> len(result.history.rows), result.genotype.kinds
         (1, ('normal', 'reduce'))
     """
-    result = complete_search(settings, workdir, images, on_epoch)
+    result = complete_search(settings, workdir, images, on_epoch, until_epoch)
     if result.underived:
         raise GenotypeError(
             f"the search is complete, but {result.underived} The alphas are saved: derive --alphas={result.workdir} "
@@ -91,6 +94,7 @@ def complete_search(
     workdir: str | os.PathLike[str],
     images: Images | None = None,
     on_epoch: Watcher | None = None,
+    until_epoch: int | None = None,
 ) -> SearchResult:
     """Does what `run_search` does, but returns also where no genotype can be derived, and then says why.
 
@@ -100,15 +104,19 @@ def complete_search(
     settings = data.settings_for(settings, images)
     is_chief = devices.cluster_of(settings.strategy).is_chief
     with Run(workdir, default_flags(SearchSettings), writes=is_chief) as run:
-        return _search(settings, run, images, on_epoch)
+        return _search(settings, run, images, on_epoch, until_epoch)
 
 
-def _search(settings: SearchSettings, run: Run, given: Images | None, on_epoch: Watcher | None) -> SearchResult:
+def _search(
+    settings: SearchSettings, run: Run, given: Images | None, on_epoch: Watcher | None, until_epoch: int | None
+) -> SearchResult:
     run.check(settings.as_flags())
     space_of(settings)
     strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
     with among_workers(strategy):
-        return _search_on(settings, run, strategy, given, on_epoch)
+        return _search_on(
+            settings, run, strategy, given, on_epoch, min(until_epoch or settings.epochs, settings.epochs)
+        )
 
 
 def _search_on(
@@ -117,6 +125,7 @@ def _search_on(
     strategy: tf.distribute.Strategy,
     given: Images | None,
     on_epoch: Watcher | None,
+    until: int,
 ) -> SearchResult:
     check_agreement(settings.as_flags(), strategy)
     images, halves = data.load_halves(settings, given)
@@ -168,7 +177,7 @@ def _search_on(
                 recorder,
                 search,
                 batches.starting_at,
-                epochs=recorder.stop.after if recorder.stop else settings.epochs,
+                epochs=recorder.stop.after if recorder.stop else until,
                 on_nan=settings.on_nan,
                 on_retry=bar.go_back,
                 callbacks=callbacks,
@@ -181,14 +190,16 @@ def _search_on(
         log.close()
     if recorder.stop is not None:
         print(f"stopped early after epoch {recorder.stop.after}: {recorder.stop.reason}", file=sys.stderr)
-    elif signals.received is not None and recorder.step < total:
+    elif signals.received is not None and recorder.step < until * batches.steps_per_epoch:
         return result(None, stopped_by=signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     failure = recorder.try_to_derive()
     if run.writes:
         recorder.write_files()
         _write_report(run)
-    return result(recorder.genotype, early_stop=recorder.stop, underived=str(failure or ""))
+    is_complete = recorder.stop is not None or recorder.step >= total
+    underived = str(failure or "") if is_complete else ""
+    return result(recorder.genotype, early_stop=recorder.stop, underived=underived)
 
 
 def _rates(settings: SearchSettings, recorder: SearchRecorder) -> list[keras.callbacks.Callback]:

@@ -31,6 +31,7 @@ COMMANDS = [
     "measure_data",
     "random_search",
     "study",
+    "tune",
 ]
 SCRIPTS = [*COMMANDS, "test"]
 ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX", "COLAB_RELEASE_TAG")

@@ -17,6 +17,7 @@ from fairdarts_tf.spaces.space import SearchSpace
 if TYPE_CHECKING:
     import numpy as np
 
+    from fairdarts_tf.cell_choices import Choose
     from fairdarts_tf.costs import NetworkSize, Part
     from fairdarts_tf.network import DartsNetwork
     from fairdarts_tf.prices import Price
@@ -166,6 +167,12 @@ class DartsSpace(SearchSpace):
     ) -> list[derivation.Confidence]:
         """Returns how sure each choice is; see `fairdarts_tf.derivation.confidence`."""
         return derivation.confidence(values, self.operations, method, threshold, max_skips)
+
+    def compose(self, choose: Choose, max_skips: int | None = None) -> Genotype:
+        """Returns the genotype of a sequence of choices; see `fairdarts_tf.cell_choices.compose_cells`."""
+        from fairdarts_tf.cell_choices import compose_cells
+
+        return compose_cells(self._candidates, self.nodes, choose, max_skips)
 
     def cost_parts(self, size: NetworkSize) -> Iterator[Part]:
         """Yields parts among which is every part that a network of this space may have."""

@@ -29,6 +29,7 @@ from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
+    from fairdarts_tf.cell_choices import Choose
     from fairdarts_tf.costs import NetworkSize, Part
     from fairdarts_tf.derivation import Confidence
     from fairdarts_tf.mobile_network import MobileNetwork
@@ -194,6 +195,18 @@ class MobileSpace(SearchSpace):
             ),
             head_width=self.mobile_head_width,
         )
+
+    def compose(self, choose: Choose, max_skips: int | None = None) -> MobileGenotype:
+        """Returns the genotype of a sequence of choices, an operation for each layer."""
+        from fairdarts_tf.cell_choices import choose_operation
+
+        items: list[LayerItem] = []
+        for number, in_play in enumerate(self.in_play[KINDS[0]], start=1):
+            names = [name for name, exists in zip(self.operations, in_play, strict=True) if exists]
+            may_skip = None if max_skips is None else sum(item.op == SKIP for item in items) < max_skips
+            operation = choose_operation(choose, f"{KINDS[0]}/{number}", names, (), may_skip)
+            items.append(LayerItem(operation, number))
+        return self.genotype(items)
 
     def uniform_genotype(self, column: int) -> MobileGenotype:
         """Returns the genotype with one operation in every layer, or with another where that does not exist there."""

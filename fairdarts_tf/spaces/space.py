@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from fairdarts_tf.cell_choices import Choose
     from fairdarts_tf.costs import NetworkSize, Part
     from fairdarts_tf.derivation import Confidence
     from fairdarts_tf.genotype_files import AnyGenotype
@@ -102,6 +103,15 @@ class SearchSpace(ABC):
         max_skips: int | None = None,
     ) -> list[Confidence]:
         """Returns how sure each item of ``derive(values, ...)`` is, in the items' order; arguments as there."""
+
+    @abstractmethod
+    def compose(self, choose: Choose, max_skips: int | None = None) -> AnyGenotype:
+        """Returns the genotype of a sequence of choices: whatever they are, it is valid and could be derived.
+
+        Args:
+            choose: Makes the choices; every one that the space may ask for is named to it, in the same order.
+            max_skips: The most skip connections, as in `derive`. Defaults to None: no limit.
+        """
 
     @abstractmethod
     def check_image_shape(self, image_shape: tuple[int, int, int]) -> None:

@@ -67,7 +67,12 @@ class TrainResult:
     stopped_by: signal.Signals | None = None
 
 
-def run_training(settings: TrainSettings, workdir: str | os.PathLike[str], images: Images | None = None) -> TrainResult:
+def run_training(
+    settings: TrainSettings,
+    workdir: str | os.PathLike[str],
+    images: Images | None = None,
+    until_epoch: int | None = None,
+) -> TrainResult:
     """Trains a found network, or goes on with the training that ``workdir`` holds.
 
     Args:
@@ -75,6 +80,8 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str], image
         workdir: The run's directory; made if absent.
         images: Training images in memory, (N, height, width, channels); the directory knows them by a fingerprint, and
             goes on with no others. Defaults to None: those that the settings name.
+        until_epoch: Pauses after this epoch, counted from 1; rates and all else are those of the whole training, which
+            goes on later as if it had not paused. Defaults to None: after the last.
 
     Returns:
         What was measured; `fairdarts_tf.found_network.load_found_network` loads the weights from the directory.
@@ -99,15 +106,15 @@ def run_training(settings: TrainSettings, workdir: str | os.PathLike[str], image
     settings = data.settings_for(settings, images)
     is_chief = devices.cluster_of(settings.strategy).is_chief
     with Run(workdir, default_flags(TrainSettings), writes=is_chief) as run:
-        return _train(settings, run, images)
+        return _train(settings, run, images, min(until_epoch or settings.epochs, settings.epochs))
 
 
-def _train(settings: TrainSettings, run: Run, given: Images | None) -> TrainResult:
+def _train(settings: TrainSettings, run: Run, given: Images | None, until: int) -> TrainResult:
     run.check(flags_in(run, settings))
     genotype = genotype_of(settings, run)
     strategy = devices.strategy(settings.strategy, settings.batch_size, settings.accumulate)
     with among_workers(strategy):
-        return _train_on(settings, genotype, run, strategy, given)
+        return _train_on(settings, genotype, run, strategy, given, until)
 
 
 def _train_on(
@@ -116,6 +123,7 @@ def _train_on(
     run: Run,
     strategy: tf.distribute.Strategy,
     given: Images | None,
+    until: int,
 ) -> TrainResult:
     check_agreement(settings.as_flags() | {"genotype": genotype.to_json()}, strategy)
     images = data.load_images(settings, given=given)
@@ -156,7 +164,7 @@ def _train_on(
                 recorder,
                 training,
                 batches.batches_from,
-                epochs=settings.epochs,
+                epochs=until,
                 on_nan=settings.on_nan,
                 on_retry=bar.go_back,
                 **_validation(batches, strategy),
@@ -168,7 +176,7 @@ def _train_on(
         signals.release()
         bar.close()
         log.close()
-    if signals.received is not None and recorder.step < total:
+    if signals.received is not None and recorder.step < until * batches.steps_per_epoch:
         return TrainResult(history, training, signals.received)
     if run.writes:
         recorder.write_files()

@@ -1,0 +1,117 @@
+"""What of a tuning can be checked before TensorFlow is loaded: the tuned flags, and the short training of a trial."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.genotype_files import load_genotype
+from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_checks import values_of
+from fairdarts_tf.spaces import SPACES, search_space, space_of
+from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.tuning.tuned import SEARCH_TUNED, TRAIN_TUNED, Tuned, check_corners
+
+PREFIX = "train_"
+"""Of the flags of a trial's short training, beside those of its search."""
+
+FROM_SEARCH = (
+    "dataset",
+    "data_dir",
+    "download",
+    "image_size",
+    "resize_size",
+    "classes",
+    "storage",
+    "cache_dir",
+    "crop",
+    "color_jitter",
+    "precision",
+    "xla",
+    "seed",
+    "strategy",
+    "sync_batch_norm",
+    "checkpoint_steps",
+    "on_nan",
+)
+"""What a short training has from the search before it: the images, and how things are computed."""
+
+OF_SHORT_TRAINING = tuple(
+    field.name
+    for field in dataclasses.fields(TrainSettings)
+    if field.name not in (*FROM_SEARCH, "genotype", "init_from")
+)
+"""What it has flags of its own for."""
+
+
+def train_settings(
+    search: SearchSettings, training: Mapping[str, object], genotype: str = "FairDARTS_a"
+) -> TrainSettings:
+    """Returns the settings of the short training after a search.
+
+    Args:
+        search: The search's.
+        training: Those of the training that differ from the defaults.
+        genotype: What is trained. Defaults to any, where only the other settings matter.
+
+    Raises:
+        ConfigurationError: When a setting is unfit, or not the training's own.
+    """
+    others = [name for name in training if name not in OF_SHORT_TRAINING]
+    if others:
+        raise ConfigurationError(
+            f"{others[0]} is no setting of the short training of a trial, which has its images, seed and precision "
+            "from the search. Set it there."
+        )
+    shared = {name: getattr(search, name) for name in FROM_SEARCH}
+    return TrainSettings(genotype=genotype, **shared, **training)
+
+
+def check_held_back(settings: TrainSettings) -> None:
+    """Checks that a training measures what trials are judged by.
+
+    Raises:
+        ConfigurationError: When it does not.
+    """
+    if not settings.validation_portion:
+        raise ConfigurationError(
+            "--validation_portion is 0, but trials are judged by the images held back from training. Use 0.1."
+        )
+
+
+def check_search_tuning(settings: SearchSettings, tuned: Sequence[Tuned] | None = None) -> tuple[Tuned, ...]:
+    """Returns what of a search is tuned, checked with all that the bounds allow.
+
+    Args:
+        settings: The search's.
+        tuned: Defaults to None: the table's, without what is of another search space.
+
+    Raises:
+        ConfigurationError: When no search can have some of it.
+    """
+    if tuned is None:
+        fields = {name: [field.name for field in dataclasses.fields(search_space(name))] for name in SPACES}
+        others = {name for space in SPACES for name in fields[space]} - set(fields[settings.space])
+        tuned = tuple(one for one in SEARCH_TUNED if one.name not in others)
+    check_corners(tuned, lambda values: space_of(dataclasses.replace(settings, **values_of(SearchSettings, values))))
+    return tuple(tuned)
+
+
+def check_train_tuning(settings: TrainSettings, tuned: Sequence[Tuned] | None = None) -> tuple[Tuned, ...]:
+    """Returns what of a training is tuned, checked with all that the bounds allow.
+
+    Args:
+        settings: The training's.
+        tuned: Defaults to None: the table's, without sizes that the genotype's space does not leave open.
+
+    Raises:
+        ConfigurationError: When no training can have some of it, or nothing is held back to judge it by.
+        GenotypeError: When the genotype cannot be read.
+    """
+    sizes = search_space(load_genotype(settings.named_genotype).space).size_names
+    if tuned is None:
+        tuned = tuple(one for one in TRAIN_TUNED if one.name != "init_channels" or one.name in sizes)
+    check_corners(tuned, lambda values: dataclasses.replace(settings, **values_of(TrainSettings, values)))
+    check_held_back(settings)
+    return tuple(tuned)
