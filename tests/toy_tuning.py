@@ -18,8 +18,8 @@ BEST = 0.8
 """The threshold with which a toy trial comes out best."""
 
 
-def accuracy(threshold: float, epochs: int) -> float:
-    return 1 - (threshold - BEST) ** 2 - 0.5 / (1 + epochs)
+def accuracy(threshold: float, epochs: int, best: float = BEST) -> float:
+    return 1 - (threshold - best) ** 2 - 0.5 / (1 + epochs)
 
 
 class ToyHyperModel(RunHyperModel):
@@ -28,6 +28,7 @@ class ToyHyperModel(RunHyperModel):
     Args:
         fails: Returns whether a trial of such a threshold comes to nothing. Defaults to none.
         before: Called before each epoch, with the trial's directory and the epoch. Defaults to nothing.
+        best: The threshold that comes out best. Defaults to `BEST`.
     """
 
     command = "search"
@@ -37,10 +38,12 @@ class ToyHyperModel(RunHyperModel):
         self,
         fails: Callable[[float], bool] = lambda threshold: False,
         before: Callable[[Path, int], object] = lambda place, epoch: None,
+        best: float = BEST,
     ) -> None:
         super().__init__()
         self.fails = fails
         self.before = before
+        self.best = best
 
     @property
     def epochs(self) -> int:
@@ -58,7 +61,7 @@ class ToyHyperModel(RunHyperModel):
                 print(epoch, threshold, file=file)
         if self.fails(threshold):
             raise GenotypeError(f"nothing derived with\n--threshold={threshold}")
-        value = accuracy(threshold, until_epoch)
+        value = accuracy(threshold, until_epoch, self.best)
         return Outcome(value, 1 - value, until_epoch, 2.0, float(until_epoch), True)
 
     def best_settings(self, hp: keras_tuner.HyperParameters, place: Path, until_epoch: int) -> dict[str, str]:
