@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fairdarts_tf.cli import search, train
+from fairdarts_tf.cli import search, train, tune
 from fairdarts_tf.cli.settings_flags import read_settings
 from fairdarts_tf.genotypes import DARTS_OPERATIONS, Genotype
 from fairdarts_tf.settings import SearchSettings
@@ -22,8 +22,8 @@ CONFIGS = sorted((PROJECT / "configs").glob("*.flags"))
 
 
 def settings_of(config: Path) -> SearchSettings | TrainSettings:
-    trains = config.name.startswith("train_")
-    command, kind = (train.COMMAND, TrainSettings) if trains else (search.COMMAND, SearchSettings)
+    commands = {"train": (train.COMMAND, TrainSettings), "tune": (tune.COMMAND, SearchSettings)}
+    command, kind = commands.get(config.name.split("_")[0], (search.COMMAND, SearchSettings))
     found = []
     read = lambda: found.append(read_settings(kind, command.flags, None))  # noqa: E731
     assert command.execute(read, [command.name, f"--flagfile={config}"]) == 0
