@@ -19,6 +19,7 @@ setup(
     package_data={
         "fairdarts_tf": ["*.json", "py.typed"],
         "fairdarts_tf.configs": ["*.flags"],
+        "fairdarts_tf.cli": ["completion_templates/*"],
         "fairdarts_tf.kernels": ["*.c", "*.h"],
         "fairdarts_tf.report": ["assets/*", "templates/*"],
     },
@@ -62,6 +63,7 @@ setup(
         "console_scripts": [
             "fairdarts-animate = fairdarts_tf.cli.animate:run",
             "fairdarts-benchmark = fairdarts_tf.cli.benchmark:run",
+            "fairdarts-completion = fairdarts_tf.cli.completion:run",
             "fairdarts-derive = fairdarts_tf.cli.derive:run",
             "fairdarts-evaluate = fairdarts_tf.cli.evaluate:run",
             "fairdarts-export = fairdarts_tf.cli.export:run",

@@ -124,9 +124,14 @@ class ProgressBar(keras.callbacks.Callback):
             self.bar.n = step
             self.bar.refresh()
 
-    def write(self, text: str) -> None:
-        """Prints above the bar."""
-        tqdm.write(text, file=sys.stdout)
+    def write(self, line: str, more: str = "") -> None:
+        """Prints above the bar.
+
+        Args:
+            line: What belongs into a log too.
+            more: Lines that only a terminal shows. Defaults to none.
+        """
+        tqdm.write(f"{line}\n{more}" if more and sys.stdout.isatty() else line, file=sys.stdout)
         sys.stdout.flush()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The lines that a search prints after each epoch."""
+"""What a search prints after each epoch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from fairdarts_tf.prices import UNITS
 from fairdarts_tf.quantities import write_quantity
 
 
-def describe_epoch(row: Row, epochs: int, genotype: AnyGenotype | None, cost: str = "none") -> str:
-    """Returns one line of numbers and one for each kind of the genotype so far: its cells, or its layers.
+def describe_epoch(row: Row, epochs: int, cost: str = "none") -> str:
+    """Returns one line of numbers.
 
     Args:
         row: The epoch's row of the history.
         epochs: How many epochs there are.
-        genotype: What is derived after the epoch, or None.
         cost: The kind of cost that the search aims at, or ``"none"``, the default.
     """
     parts = [f"epoch {row['epoch']}/{epochs}", _half(row, "train")]
@@ -31,7 +30,7 @@ def describe_epoch(row: Row, epochs: int, genotype: AnyGenotype | None, cost: st
         f"{row['seconds']:.1f} s",
         f"about {in_words(row['seconds'] * (epochs - row['epoch']))} left",
     ]
-    return "\n".join(["  ".join(parts), *_cells(genotype)])
+    return "  ".join(parts)
 
 
 def _half(row: Row, half: str) -> str:
@@ -46,10 +45,11 @@ def _cost(row: Row, cost: str) -> str:
     return f"{cost} expected {expected}, derived {derived}"
 
 
-def _cells(genotype: AnyGenotype | None) -> list[str]:
+def describe_genotype(genotype: AnyGenotype | None) -> str:
+    """Returns one line for each kind of a genotype, its cells or its layers; or one that says that there is none."""
     if genotype is None:
-        return ["  no genotype yet: too few operations reach the threshold"]
-    return [
+        return "  no genotype yet: too few operations reach the threshold"
+    return "\n".join(
         f"  {kind:<6}  " + ", ".join(f"{item.place} {item.op}" for item in genotype.items(kind))
         for kind in genotype.kinds
-    ]
+    )

@@ -19,7 +19,7 @@ from fairdarts_tf.curvature import AlphaHessian
 from fairdarts_tf.data import pipeline
 from fairdarts_tf.data.fetching import broken_images_named
 from fairdarts_tf.data.rows import WHOLE, Parts
-from fairdarts_tf.epoch_report import describe_epoch
+from fairdarts_tf.epoch_report import describe_epoch, describe_genotype
 from fairdarts_tf.errors import GenotypeError
 from fairdarts_tf.fitting import fit_run
 from fairdarts_tf.genotype_files import AnyGenotype
@@ -159,7 +159,8 @@ def _search_on(
     log = TensorBoardLog(run)
 
     def print_line(so_far: SearchResult) -> None:
-        bar.write(describe_epoch(so_far.history.rows[-1], settings.epochs, so_far.genotype, settings.cost))
+        line = describe_epoch(so_far.history.rows[-1], settings.epochs, settings.cost)
+        bar.write(line, describe_genotype(so_far.genotype))
 
     watch = on_epoch or print_line
     recorder.on_epoch += [log, lambda *_: watch(result(recorder.genotype, early_stop=recorder.stop))]

@@ -21,15 +21,17 @@ def check_settings(
 
     Args:
         settings: Any object.
-        choices: The values that a setting may have, by its name.
+        choices: The names that a setting, or each item of one that is a tuple, may have, by the setting's name.
         ranges: The least and the greatest value of a setting, by its name.
 
     Raises:
         ConfigurationError: When a value is not among them.
     """
     for name, known in choices.items():
-        if getattr(settings, name) not in known:
-            raise ConfigurationError(f"--{name}: {unknown_name('value', getattr(settings, name), known)}")
+        value = getattr(settings, name)
+        for chosen in value if isinstance(value, tuple) else (value,):
+            if chosen not in known:
+                raise ConfigurationError(f"--{name}: {unknown_name('value', chosen, known)}")
     for name, (least, most) in ranges.items():
         value = getattr(settings, name)
         if not least <= value <= most:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_search import search, tiny_settings
 
-from fairdarts_tf import settings as settings_module
+from fairdarts_tf import settings_values
 from fairdarts_tf.cli import derive
 from fairdarts_tf.early_stopping import CRITERIA, FILE, Stop, find_stop
 from fairdarts_tf.errors import ConfigurationError, RunError
@@ -36,7 +36,7 @@ def settings(*criteria: str, **changes: object) -> SearchSettings:
 
 
 def test_settings_name_the_criteria():
-    assert set(settings_module.STOP_CRITERIA) == set(CRITERIA)
+    assert set(settings_values.STOP_CRITERIA) == set(CRITERIA)
     with pytest.raises(ConfigurationError, match="Did you mean 'skips'"):
         SearchSettings(early_stopping=("skip",))
     with pytest.raises(ConfigurationError, match="fewer than two"):

@@ -160,7 +160,7 @@ def test_a_search_run_has_the_supernets_weights(found, images, tmp_path, monkeyp
         (["--workdir={run}", "--split=tset"], "tset"),
         (["--workdir={run}", "--split=held_back", "--dataset=digits"], "a part of the run's own data set"),
         (["--workdir={run}", "--batch_size=0"], "batch_size"),
-        (["--workdir={run}", "--weights=first"], "best|last"),
+        (["--workdir={run}", "--weights=first"], "Known: best, last"),
         (["--workdir={run}", "--dataset=digits"], "10 classes, but the network tells 3 apart"),
         (["--workdir={run}", "--dataset=folder:{tmp}/others"], "class 2 is 'top' in the data set, but 'right'"),
         (["--workdir={run}", "--dataset=folder:{tmp}/none"], "no image folder"),

@@ -28,7 +28,9 @@ from fairdarts_tf.errors import ConfigurationError, FairDartsError, RunError
 from fairdarts_tf.random_search import settings as random_search_settings
 from fairdarts_tf.random_search.settings import RandomSearchSettings
 from fairdarts_tf.runs import Run
-from fairdarts_tf.settings import _CHOICES, _RANGES, SearchSettings
+from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_values import CHOICES
+from fairdarts_tf.settings_values import RANGES as SEARCH_RANGES
 from fairdarts_tf.spaces.mobile import RANGES
 from fairdarts_tf.training import settings as train_settings
 from fairdarts_tf.training.settings import TrainSettings
@@ -51,6 +53,7 @@ BASES = {
     "study": ["skip_counts", "--workdir=new"],
     "measure_data": ["--dataset=digits"],
     "measure_latency": ["--table=new.json"],
+    "completion": ["bash"],
 }
 """By command: flags with which it would go on to its work."""
 
@@ -227,8 +230,8 @@ def test_flagfiles_that_name_one_another_without_end(execute, tmp_path: Path):
 
 
 SETTINGS = {
-    SearchSettings: (_RANGES, _CHOICES, {}),
-    TrainSettings: (train_settings._RANGES, train_settings._CHOICES, {"genotype": "FairDARTS_a"}),
+    SearchSettings: (SEARCH_RANGES, CHOICES, {}),
+    TrainSettings: (train_settings._RANGES, train_settings.CHOICES, {"genotype": "FairDARTS_a"}),
     benchmark_settings.BenchmarkSettings: (benchmark_settings._RANGES, {}, {}),
     RandomSearchSettings: (random_search_settings._RANGES, {}, {}),
     data_settings.DataMeasurement: (data_settings._RANGES, {}, {}),

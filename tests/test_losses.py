@@ -101,7 +101,7 @@ def test_unknown_loss():
 
 
 def test_settings_offer_every_loss():
-    from fairdarts_tf.settings import ZERO_ONE_NAMES
+    from fairdarts_tf.settings_values import ZERO_ONE_NAMES
 
     assert set(ZERO_ONE_NAMES) == set(ZERO_ONE_LOSSES)
 

@@ -32,6 +32,7 @@ COMMANDS = [
     "random_search",
     "study",
     "tune",
+    "completion",
 ]
 SCRIPTS = [*COMMANDS, "test"]
 ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX", "COLAB_RELEASE_TAG")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.settings_checks import STORAGES, check_data_settings, check_settings
 
 FORMS = tuple(name for name in STORAGES if name != "auto")
@@ -51,14 +51,11 @@ class DataMeasurement:
     seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        for name, known in (("storages", FORMS), ("recipes", tuple(RECIPES)), ("classes", None)):
+        for name in ("storages", "recipes", "classes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-            for value in getattr(self, name) if known else ():
-                if value not in known:
-                    raise ConfigurationError(f"--{name}: {unknown_name('value', value, known)}")
         if not self.storages or not self.recipes:
             raise ConfigurationError("nothing is measured: name at least one of --storages and one of --recipes.")
-        check_settings(self, {}, _RANGES)
+        check_settings(self, CHOICES, _RANGES)
         for storage in self.storages:
             check_data_settings(_Of(self.image_size, self.resize_size, self.classes, storage, self.cache_dir))
 
@@ -71,6 +68,9 @@ class _Of:
     storage: str
     cache_dir: str
 
+
+CHOICES: dict[str, tuple[str, ...]] = {"storages": FORMS, "recipes": tuple(RECIPES)}
+"""Names that each item of a setting may have."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "image_size": (1, 4096),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.settings_checks import check_settings
 
@@ -52,14 +52,11 @@ class BenchmarkSettings:
     halves: bool = True
 
     def __post_init__(self) -> None:
-        check_settings(self, {"what": tuple(_USUAL)}, {"image_size": (4, 4096)})
+        object.__setattr__(self, "peer", tuple(self.peer))
+        check_settings(self, CHOICES, {"image_size": (4, 4096)})
         for name, usual in _USUAL[self.what].items():
             object.__setattr__(self, name, getattr(self, name) or usual)
         check_settings(self, {}, _RANGES)
-        object.__setattr__(self, "peer", tuple(self.peer))
-        for name in self.peer:
-            if name not in (*PEERS, NO_PEER):
-                raise ConfigurationError(f"--peer: {unknown_name('peer', name, (*PEERS, NO_PEER))}")
         if not self.peer or len(set(self.peer)) < len(self.peer) or (NO_PEER in self.peer and len(self.peer) > 1):
             raise ConfigurationError(f"--peer={','.join(self.peer)}: name each peer once, or {NO_PEER} alone.")
         if self.what != "search":
@@ -95,6 +92,9 @@ _USUAL = {
     "train": {"init_channels": 36, "layers": 20, "batch_size": 96},
     "inference": {"init_channels": 36, "layers": 20, "batch_size": 64},
 }
+CHOICES: dict[str, tuple[str, ...]] = {"what": tuple(_USUAL), "peer": (*PEERS, NO_PEER)}
+"""Names that a setting, or each item of one that lists several, may have."""
+
 _RANGES: dict[str, tuple[float, float]] = {
     "init_channels": (2, 4096),
     "layers": (3, 1000),

@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.report import animation
 from fairdarts_tf.report.run_data import read_run
@@ -43,6 +44,7 @@ flags.DEFINE_integer(
     flag_values=COMMAND.flags,
     module_name="output",
 )
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -60,7 +62,8 @@ def main() -> None:
     epochs = animation.save_gif(run, output, COMMAND.flags.fps, COMMAND.flags.width)
     for problem in run.problems:
         print(f"animate: {problem}", file=sys.stderr)
-    print(f"{count(epochs, 'epoch')} in {output}")
+    document = {"file": output, "epochs": epochs, "problems": run.problems}
+    print(formatted(COMMAND.flags, lambda: f"{count(epochs, 'epoch')} in {output}", lambda: to_json(document)))
 
 
 def run() -> None:

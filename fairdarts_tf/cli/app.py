@@ -1,9 +1,4 @@
-"""What all commands share: flags of their own, one clear line for bad input, and exit codes.
-
-Exit codes: 0 when done; 2 for bad input; 3 where a run's numbers became NaN or infinite; 75 where another worker of the
-run is gone; 130 when interrupted from the keyboard; 141 when the reader of the output, as ``head``, has closed it; 143
-when terminated.
-"""
+"""What all commands share: flags of their own, ``--help``, one clear line for bad input, and exit codes."""
 
 from __future__ import annotations
 
@@ -14,8 +9,12 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from fairdarts_tf import __version__
 from fairdarts_tf.cli.configurations import with_configurations
-from fairdarts_tf.errors import FairDartsError, NotFiniteError, WorkerLostError
+from fairdarts_tf.cli.help_text import help_text, terminal_width
+from fairdarts_tf.cli.near_misses import explain, origin
+from fairdarts_tf.errors import ConfigurationError, FairDartsError, NotFiniteError, WorkerLostError
+from fairdarts_tf.paper_values import Papers
 
 EXIT_BAD_INPUT = 2
 EXIT_NOT_FINITE = 3
@@ -25,6 +24,17 @@ EXIT_INTERRUPTED = 130
 EXIT_OUTPUT_CLOSED = 141
 EXIT_TERMINATED = 143
 
+EXIT_CODES = {
+    0: "done",
+    EXIT_BAD_INPUT: "bad input, or a complete search without a genotype; one line on stderr says what to do",
+    EXIT_NOT_FINITE: "a loss or a gradient became NaN or infinite",
+    EXIT_WORKER_LOST: "another worker of the run is gone; started again, all go on",
+    EXIT_INTERRUPTED: "stopped from the keyboard",
+    EXIT_OUTPUT_CLOSED: "the reader of the output, as `head`, has closed it",
+    EXIT_TERMINATED: "terminated",
+}
+"""What each exit code of any command means."""
+
 
 class Command:
     """A command line: its own flags, kept apart from absl's global ones, and a function that it runs.
@@ -33,16 +43,27 @@ class Command:
         name: The command's name, as in ``"search"``.
         description: What it does; the head of its ``--help``.
         arguments: What its arguments besides flags are, as in ``"IMAGE..."``. Defaults to none: it takes no others.
+        known_arguments: Names that they may be; none, the default, for files.
+        papers: The papers' values of its flags, which ``--help`` shows. Defaults to none.
 
     Attributes:
         flags: Its flags, parsed once `execute` runs.
         rest: The arguments besides flags.
     """
 
-    def __init__(self, name: str, description: str, arguments: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        arguments: str = "",
+        known_arguments: Sequence[str] = (),
+        papers: Papers | None = None,
+    ) -> None:
         self.name = name
         self.description = description
         self.arguments = arguments
+        self.known_arguments = tuple(known_arguments)
+        self.papers = papers or {}
         self.flags = flags.FlagValues()
         self.flags.set_gnu_getopt(True)
         self.rest: list[str] = []
@@ -67,6 +88,9 @@ class Command:
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(self.help())
             return 0
+        if "--version" in argv[1:]:
+            print(f"{self.name} (fairdarts_tf) {__version__}")
+            return 0
         # A notebook or a test may run a command more than once in one process.
         for name in self.flags:
             self.flags[name].unparse()
@@ -76,7 +100,9 @@ class Command:
                 return self._fail(f"unexpected argument {self.rest[0]!r}. Flags are written --name=value; see --help.")
             return main() or 0
         except flags.Error as error:
-            return self._fail(f"{str(error).removeprefix('ERROR:: ')}. --help lists all flags with their types.")
+            return self._fail(_placed(explain(error, self.flags), argv))
+        except ConfigurationError as error:
+            return self._fail(_placed(str(error), argv))
         except NotFiniteError as error:
             return self._fail(str(error), EXIT_NOT_FINITE)
         except WorkerLostError as error:
@@ -92,9 +118,8 @@ class Command:
             return EXIT_INTERRUPTED
 
     def help(self) -> str:
-        """Returns the description and all flags, grouped by subject, with their defaults."""
-        usage = f"Usage: {self.name} [--FLAG=VALUE...] {self.arguments}\n\n" if self.arguments else ""
-        return f"{self.description}\n\n{usage}Flags:\n{self.flags.get_help()}"
+        """Returns the description and all flags by subject, with defaults and the papers' values, for the terminal."""
+        return help_text(self, terminal_width())
 
     def _parse(self, argv: Sequence[str]) -> list[str]:
         """Sets the flags and returns the arguments besides them.
@@ -123,6 +148,12 @@ class Command:
     def _fail(self, message: str, code: int = EXIT_BAD_INPUT) -> int:
         print(f"{self.name}: {' '.join(message.split())}", file=sys.stderr)
         return code
+
+
+def _placed(message: str, argv: Sequence[str]) -> str:
+    """Returns a message headed by the file that set the flag that it begins with, if one did."""
+    place = origin(message, argv[1:])
+    return f"{place}: {message}" if place else message
 
 
 def _texts(value: object) -> list[str]:

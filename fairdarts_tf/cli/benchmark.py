@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 
 from fairdarts_tf.benchmarking.multiply_adds import COUNTED
 from fairdarts_tf.benchmarking.results import BenchmarkResult
 from fairdarts_tf.benchmarking.run import run_benchmark
-from fairdarts_tf.benchmarking.settings import BenchmarkSettings
+from fairdarts_tf.benchmarking.settings import CHOICES, BenchmarkSettings
 from fairdarts_tf.benchmarking.tables import MEASURED, benchmark_text
 from fairdarts_tf.cli.app import Command
-from fairdarts_tf.cli.output_format import define_format, formatted
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 
 COMMAND = Command(
@@ -20,6 +19,7 @@ COMMAND = Command(
     f"""Measures a search, a training or an inference on this machine, beside the same in plain PyTorch.
 
 Measured: {MEASURED}
+
 Counted: {COUNTED}""",
 )
 
@@ -28,7 +28,7 @@ _SUBJECTS = {
     "measurement": ("rounds", "steps", "starts", "halves"),
 }
 
-define_flags(BenchmarkSettings, _SUBJECTS, "what is measured", COMMAND.flags)
+define_flags(BenchmarkSettings, _SUBJECTS, "what is measured", COMMAND.flags, CHOICES)
 define_format(COMMAND.flags)
 
 
@@ -56,7 +56,7 @@ def _json(settings: BenchmarkSettings, result: BenchmarkResult) -> str:
         "measured": MEASURED,
         "counted": COUNTED,
     }
-    return json.dumps(document, indent=2)
+    return to_json(document)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from absl import flags
 from fairdarts_tf import derivation, sensitivity
 from fairdarts_tf.alphas import load_alphas, load_history
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.flag_kinds import define_name
+from fairdarts_tf.cli.output_format import define_format, to_json
 from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import AnyGenotype
@@ -30,9 +34,10 @@ flags.DEFINE_string(
     flag_values=COMMAND.flags,
     module_name="input",
 )
-flags.DEFINE_string(
+define_name(
     "space",
     None,
+    tuple(SPACES),
     f"{', '.join(SPACES)}. Not given: as the search's flags.txt says, else that of the alphas. What else decides a "
     "space, as the widths of its layers, is the search's or a default.",
     flag_values=COMMAND.flags,
@@ -54,9 +59,10 @@ flags.DEFINE_boolean(
     flag_values=COMMAND.flags,
     module_name="input",
 )
-flags.DEFINE_string(
+define_name(
     "method",
     derivation.DEFAULT_METHOD,
+    tuple(derivation.METHODS),
     f"{', '.join(derivation.METHODS)}. {_FROM_RUN}",
     flag_values=COMMAND.flags,
     module_name="derivation",
@@ -68,9 +74,10 @@ flags.DEFINE_float(
     flag_values=COMMAND.flags,
     module_name="derivation",
 )
-flags.DEFINE_string(
+define_name(
     "relaxation",
     "sigmoid",
+    tuple(RELAXATIONS),
     f"{', '.join(RELAXATIONS)}: from alphas to values. {_FROM_RUN}",
     flag_values=COMMAND.flags,
     module_name="derivation",
@@ -105,10 +112,11 @@ flags.DEFINE_boolean(
     flag_values=COMMAND.flags,
     module_name="output",
 )
+define_format(COMMAND.flags)
 
 
 def main() -> None:
-    """Prints the genotype alone on stdout; a report goes to stderr.
+    """Prints the genotype alone on stdout; a report goes to stderr, but with ``--format=json`` into one document.
 
     Raises:
         FairDartsError: When a flag, the alphas or the search's flags.txt are not usable, or a cell would be empty.
@@ -121,14 +129,15 @@ def main() -> None:
     genotype = settings.derive(values)
     if COMMAND.flags.output:
         genotype.save(COMMAND.flags.output)
+    report = _Report(settings, settings.confidence(values), *_rows(genotype, paths, runs, settings))
+    agreement = sensitivity.agreement(sensitivity.derive_each(runs, settings)) if len(runs) > 1 else None
+    if COMMAND.flags.format == "json":
+        print(to_json({"genotype": json.loads(genotype.to_json()), **report.document(), "agreement": agreement}))
+        return
     if COMMAND.flags.report:
-        # An .npz file names neither: read otherwise it gives another genotype, and no error.
-        print(f"read as {settings.relaxation} of {', '.join(settings.operations)}", file=sys.stderr)
-        print(derivation.format_report(settings.confidence(values)), file=sys.stderr)
-        _print_rows(genotype, paths, runs, settings)
-    if len(runs) > 1:
-        found = sensitivity.agreement(sensitivity.derive_each(runs, settings))
-        print(sensitivity.format_agreement(found, len(runs)), file=sys.stderr)
+        print(report.text(), file=sys.stderr)
+    if agreement is not None:
+        print(sensitivity.format_agreement(agreement, len(runs)), file=sys.stderr)
     print(genotype.to_json())
 
 
@@ -154,9 +163,53 @@ def _last_epoch(path: Path) -> int | None:
     return stop.counts if stop else None
 
 
-def _print_rows(
+@dataclasses.dataclass(frozen=True)
+class _Report:
+    """How sure each choice is.
+
+    Args:
+        settings: What decided the derivation.
+        choices: The genotype's items with their margins.
+        rows: Each row of the alphas with the share of what was compared that chooses the same; empty where nothing was.
+        compared: What was compared, in words.
+    """
+
+    settings: sensitivity.DerivationSettings
+    choices: list[derivation.Confidence]
+    rows: list[sensitivity.RowShare]
+    compared: str
+
+    def text(self) -> str:
+        """Returns tables for people."""
+        # An .npz file names neither: read otherwise it gives another genotype, and no error.
+        blocks = [f"read as {self.settings.relaxation} of {', '.join(self.settings.operations)}"]
+        blocks.append(derivation.format_report(self.choices))
+        if self.rows:
+            blocks.append(sensitivity.format_rows(self.rows, self.compared, self.settings.space.row_noun))
+        return "\n".join(blocks)
+
+    def document(self) -> dict[str, object]:
+        """Returns the same for programs."""
+        choices = [
+            dataclasses.asdict(choice)
+            | {"item": {"operation": choice.item.op, "place": choice.item.place}}
+            | {"smallest_margin": choice.smallest_margin, "coin_flip": choice.coin_flip}
+            for choice in self.choices
+        ]
+        return {
+            "read_as": {"relaxation": self.settings.relaxation, "operations": self.settings.operations},
+            "choices": choices,
+            "compared": self.compared,
+            "rows": [dataclasses.asdict(row) for row in self.rows],
+        }
+
+
+def _rows(
     genotype: AnyGenotype, paths: list[Path], runs: list[sensitivity.Tables], settings: sensitivity.DerivationSettings
-) -> None:
+) -> tuple[list[sensitivity.RowShare], str]:
+    """Returns the rows of the alphas with their shares, and what was compared; nothing where no report is asked for."""
+    if not COMMAND.flags.report:
+        return [], ""
     if len(paths) > 1:
         others, compared = sensitivity.derive_each(runs, settings), f"{len(runs)} searches"
     elif (paths[0] / "history.npz").is_file():
@@ -167,9 +220,8 @@ def _print_rows(
         others = sensitivity.over_epochs(history, settings, _EPOCHS_COMPARED)
         compared = f"the last {len(others)} epochs" + (f" up to epoch {last}" if last is not None else "")
     else:
-        return
-    rows = sensitivity.row_shares(genotype, others, settings.space)
-    print(sensitivity.format_rows(rows, compared, settings.space.row_noun), file=sys.stderr)
+        return [], ""
+    return sensitivity.row_shares(genotype, others, settings.space), compared
 
 
 def _settings(paths: list[Path]) -> sensitivity.DerivationSettings:

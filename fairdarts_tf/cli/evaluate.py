@@ -9,8 +9,10 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.flag_kinds import define_name
 from fairdarts_tf.cli.output_format import define_format, formatted
 from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.data.names import DATASETS
 from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.runs import Run
 
@@ -37,9 +39,10 @@ flags.DEFINE_enum(
     flag_values=COMMAND.flags,
     module_name="network",
 )
-flags.DEFINE_string(
+define_name(
     "dataset",
     None,
+    DATASETS,
     "digits, a name of tensorflow-datasets or folder:PATH, with the network's classes in its order; where either has "
     "only their numbers, as many of them. Not given: the run's own.",
     flag_values=COMMAND.flags,
@@ -59,9 +62,10 @@ flags.DEFINE_boolean(
     flag_values=COMMAND.flags,
     module_name="data",
 )
-flags.DEFINE_string(
+define_name(
     "split",
     "test",
+    ("test", "train", "validation", "held_back"),
     "A split of the data set, as test or validation; held_back: the training images that the run held back to choose "
     "its best epoch by.",
     flag_values=COMMAND.flags,

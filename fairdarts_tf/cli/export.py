@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import signal
 import sys
@@ -12,9 +11,11 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_TERMINATED, Command
-from fairdarts_tf.cli.output_format import define_format, formatted
+from fairdarts_tf.cli.flag_kinds import define_name, define_names
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
-from fairdarts_tf.errors import ConfigurationError, RunError, unknown_name
+from fairdarts_tf.data.names import DATASETS
+from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.export.plan import FORMATS, QUANTIZATIONS, plan_files
 
 COMMAND = Command(
@@ -36,23 +37,23 @@ dynamic quantizes only tensors of at least 1,024 weights: "of weights" in the ta
 _WEIGHTS = ("best", "last")
 
 flags.DEFINE_string("workdir", None, "The run's directory.", flag_values=COMMAND.flags, module_name="input")
-flags.DEFINE_string(
+flags.DEFINE_enum(
     "weights",
     "best",
-    f"{', '.join(_WEIGHTS)}: which epoch's weights of a training.",
+    _WEIGHTS,
+    "Which epoch's weights of a training.",
     flag_values=COMMAND.flags,
     module_name="input",
 )
 flags.DEFINE_string(
     "output_dir", None, "Where the files go; made if absent.", flag_values=COMMAND.flags, module_name="output"
 )
-flags.DEFINE_list(
-    "formats", list(FORMATS), f"Comma-separated: {', '.join(FORMATS)}.", flag_values=COMMAND.flags, module_name="output"
-)
-flags.DEFINE_list(
+define_names("formats", FORMATS, FORMATS, "Which files are written.", flag_values=COMMAND.flags, module_name="output")
+define_names(
     "quantize",
-    ["none"],
-    f"Comma-separated, one TFLite file for each: {', '.join(QUANTIZATIONS)}. int8 is calibrated on training images.",
+    ("none",),
+    QUANTIZATIONS,
+    "One TFLite file for each; int8 is calibrated on training images.",
     flag_values=COMMAND.flags,
     module_name="output",
 )
@@ -66,9 +67,10 @@ flags.DEFINE_integer(
     module_name="output",
 )
 define_format(COMMAND.flags)
-flags.DEFINE_string(
+define_name(
     "dataset",
     "",
+    DATASETS,
     "The images to verify with and to calibrate by, of the network's classes. Not given: what the run was trained on. "
     "Of another, int8 is calibrated on training images that the network never saw, as the JSON then says.",
     flag_values=COMMAND.flags,
@@ -126,7 +128,7 @@ def main() -> None:
         images=given.images,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    as_json = lambda: json.dumps([dataclasses.asdict(row) for row in rows], indent=2)  # noqa: E731
+    as_json = lambda: to_json([dataclasses.asdict(row) for row in rows])  # noqa: E731
     print(formatted(given, lambda: format_table(rows), as_json))
 
 
@@ -141,8 +143,6 @@ def _check_flags() -> None:
     for name, question in (("workdir", "which run?"), ("output_dir", "where to?")):
         if not given[name].value:
             raise ConfigurationError(f"{question} Name a directory with --{name}.")
-    if given.weights not in _WEIGHTS:
-        raise ConfigurationError(unknown_name("--weights", given.weights, _WEIGHTS))
     plan_files(given.formats, given.quantize)
     if not os.path.isdir(given.workdir):
         raise RunError(f"there is no directory {given.workdir}. Name the --workdir of a training or of a search.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +11,13 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.flag_kinds import define_name
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.data.names import DATASETS
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.files import check_new_directory
-from fairdarts_tf.genotypes import Genotype
+from fairdarts_tf.genotypes import Genotype, published_names
 from fairdarts_tf.importing.description import describe_checkpoint
 from fairdarts_tf.importing.torch_checkpoints import read_torch_state
 
@@ -26,9 +31,10 @@ The directory is like one of a training: evaluate it, predict with it or export 
 
 _AS_FILE = "Not given: as the file shows it; given: checked."
 
-flags.DEFINE_string(
+define_name(
     "genotype",
     None,
+    published_names(),
     "The cells of the network: the name of a published genotype, a file, or a search's directory (one with a published "
     "name is written ./NAME).",
     flag_values=COMMAND.flags,
@@ -56,9 +62,10 @@ for _name, _subject in (
         flag_values=COMMAND.flags,
         module_name="network",
     )
-flags.DEFINE_string(
+define_name(
     "dataset",
     "cifar10",
+    DATASETS,
     "The data set that the network was trained on; it gives class names and normalisation where they are known.",
     flag_values=COMMAND.flags,
     module_name="data",
@@ -88,6 +95,7 @@ for _name, _subject in (("mean", "Mean"), ("std", "Standard deviation")):
         module_name="data",
     )
 flags.DEFINE_string("output_dir", None, "A new or an empty directory.", flag_values=COMMAND.flags, module_name="output")
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -125,10 +133,18 @@ def main() -> None:
 
     save_network(values.output_dir, network_of(state, genotype, description))
     sizes = description.sizes
-    print(
+    text = (
         f"imported {values.output_dir}: {sizes.init_channels} channels, {sizes.layers} layers, "
         f"{sizes.num_classes} classes of {description.dataset}, images of {description.image_side} pixels"
     )
+    document = {
+        "output_dir": values.output_dir,
+        "network": dataclasses.asdict(sizes),
+        "dataset": description.dataset,
+        "image_size": description.image_side,
+        "genotype": json.loads(genotype.to_json()),
+    }
+    print(formatted(values, lambda: text, lambda: to_json(document)))
 
 
 def run() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import textwrap
 
-from fairdarts_tf.benchmarking.data_settings import RECIPES, DataMeasurement
+from fairdarts_tf.benchmarking.data_settings import CHOICES, RECIPES, DataMeasurement
 from fairdarts_tf.cli.app import Command
-from fairdarts_tf.cli.output_format import define_format, formatted
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.profiling.tables import WIDTH, table
@@ -24,12 +23,13 @@ COMMAND = Command(
     f"""Measures how many images a second the data side gives, by the form that images are stored in and by recipe.
 
 Recipes: {"; ".join(f"{name}: {text}" for name, text in RECIPES.items())}.
+
 Measured: {MEASURED}""",
 )
 
 _SUBJECTS = {"images": ("dataset", "data_dir", "image_size", "resize_size", "classes", "cache_dir")}
 
-define_flags(DataMeasurement, _SUBJECTS, "measurement", COMMAND.flags)
+define_flags(DataMeasurement, _SUBJECTS, "measurement", COMMAND.flags, CHOICES)
 define_format(COMMAND.flags)
 
 
@@ -45,7 +45,7 @@ def main() -> None:
 
     result: DataResult = measure_data(settings, say=lambda text: print(text, file=sys.stderr, flush=True))
     document = {"settings": dataclasses.asdict(settings), **dataclasses.asdict(result), "measured": MEASURED}
-    print(formatted(COMMAND.flags, lambda: _text(settings, result), lambda: json.dumps(document, indent=2)))
+    print(formatted(COMMAND.flags, lambda: _text(settings, result), lambda: to_json(document)))
 
 
 def _text(settings: DataMeasurement, result: object) -> str:

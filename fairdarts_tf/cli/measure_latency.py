@@ -8,14 +8,18 @@ import sys
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.flag_kinds import define_names
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_values
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotype_files import load_genotype
+from fairdarts_tf.genotypes import published_names
 from fairdarts_tf.latency_table import FORMS
 from fairdarts_tf.prices import cost_size
 from fairdarts_tf.profiling.tables import table as as_table
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_values import CHOICES
 from fairdarts_tf.spaces import SPACES, search_space, space_of
 
 COMMAND = Command(
@@ -44,22 +48,29 @@ _OF_SPACES = {field.name for name in SPACES for field in dataclasses.fields(sear
 
 _FLAGS = {"flag_values": COMMAND.flags, "module_name": "measurement"}
 flags.DEFINE_string("table", None, "The table's file; one that exists is gone on with.", **_FLAGS)
-flags.DEFINE_list("forms", list(FORMS), f"What runs the layers: {', '.join(FORMS)}.", **_FLAGS)
+define_names("forms", FORMS, FORMS, f"What runs the layers: {', '.join(FORMS)}.", **_FLAGS)
 flags.DEFINE_integer("threads", 1, "Threads that a layer is computed with.", lower_bound=1, upper_bound=1024, **_FLAGS)
 flags.DEFINE_integer("runs", 50, "How many runs are timed.", lower_bound=1, upper_bound=100_000, **_FLAGS)
 flags.DEFINE_integer("image_channels", 3, "3 for RGB, 1 for grey levels.", lower_bound=1, upper_bound=3, **_FLAGS)
-flags.DEFINE_list(
-    "genotype", [], "Genotypes whose networks are measured too, beside the sums of their layers' times.", **_FLAGS
+define_names(
+    "genotype",
+    (),
+    published_names(),
+    "Genotypes whose networks are measured too, beside the sums of their layers' times.",
+    files=True,
+    **_FLAGS,
 )
 define_flags(
     SearchSettings,
     {"size of the network": _SIZES},
     "search space",
     COMMAND.flags,
+    CHOICES,
     without={field.name for field in dataclasses.fields(SearchSettings)}
     - {"space", *_SIZES, *_OF_SPACES.difference(_OF_SUPERNETS)},
     defaults={"cost_image_size": 32, "cost_classes": 10},
 )
+define_format(COMMAND.flags)
 
 
 def main() -> None:
@@ -85,15 +96,37 @@ def main() -> None:
     from fairdarts_tf.profiling.layer_latency import compare_networks, measure_layers
 
     table = measure_layers(given.table, shapes, given.forms, given.threads, given.runs)
-    print(f"{given.table}: {', '.join(f'{len(table.timings[form])} layers in {form}' for form in table.timings)}")
-    if not genotypes:
-        return
+    layers = {form: len(timings) for form, timings in table.timings.items()}
     rows = [
-        [name, row.form, f"{row.expected_ms:.2f}", f"{row.measured_ms:.2f}", f"{row.ratio:.3f}"]
-        for form in given.forms
+        {
+            "genotype": name,
+            "form": row.form,
+            "expected_ms": row.expected_ms,
+            "measured_ms": row.measured_ms,
+            "ratio": row.ratio,
+        }
+        for form in (given.forms if genotypes else ())
         for name, row in zip(given.genotype, compare_networks(table, form, genotypes, size, given.runs), strict=True)
     ]
-    print("\n".join(["", *as_table(["genotype", "form", "sum of layers (ms)", "measured (ms)", "ratio"], rows)]))
+    document = {"table": given.table, "layers": layers, "networks": rows}
+    print(formatted(given, lambda: _text(given.table, layers, rows), lambda: to_json(document)))
+
+
+def _text(path: str, layers: dict[str, int], rows: list[dict[str, object]]) -> str:
+    lines = [f"{path}: {', '.join(f'{count} layers in {form}' for form, count in layers.items())}"]
+    if rows:
+        texts = [
+            [
+                row["genotype"],
+                row["form"],
+                f"{row['expected_ms']:.2f}",
+                f"{row['measured_ms']:.2f}",
+                f"{row['ratio']:.3f}",
+            ]
+            for row in rows
+        ]
+        lines += ["", *as_table(["genotype", "form", "sum of layers (ms)", "measured (ms)", "ratio"], texts)]
+    return "\n".join(lines)
 
 
 def run() -> None:

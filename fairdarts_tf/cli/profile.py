@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 
 from absl import flags
 
 from fairdarts_tf.cli.app import Command
-from fairdarts_tf.cli.output_format import define_format, formatted
+from fairdarts_tf.cli.flag_kinds import define_names, define_whole_or_auto
+from fairdarts_tf.cli.output_format import define_format, formatted, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
-from fairdarts_tf.cli.settings_flags import define_whole_or_auto
 from fairdarts_tf.costs import NetworkSize
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import load_genotype
@@ -41,11 +40,13 @@ bin/profile --network=imagenet --genotype=FairDARTS_a --init_channels=auto --nol
 )
 
 _NETWORK = {"flag_values": COMMAND.flags, "module_name": "network"}
-flags.DEFINE_list(
+define_names(
     "genotype",
-    [],
+    (),
+    (*published_names(), ALL),
     "Name of a published genotype, a file, or a search's directory (one with a published name is written ./NAME). "
     f"Several, or {ALL} for every published one: a table of their counts.",
+    files=True,
     **_NETWORK,
 )
 flags.DEFINE_enum(
@@ -103,7 +104,7 @@ def main() -> None:
     names = published_names() if given.genotype == [ALL] else given.genotype
     profiles = [_profile(name) for name in names]
     if len(profiles) > 1:
-        documents = lambda: json.dumps([_document(profile) for profile in profiles], indent=2)  # noqa: E731
+        documents = lambda: to_json([_document(profile) for profile in profiles])  # noqa: E731
         print(formatted(given, lambda: comparison_text(profiles), documents))
         return
     (profile,) = profiles
@@ -148,7 +149,7 @@ def _json(profile: Profile, measured: Measurements | None) -> str:
     document["counted"] = COUNTED
     if measured is not None:
         document["latency"] = dataclasses.asdict(measured) | {"measured": measured.describe()}
-    return json.dumps(document, indent=2)
+    return to_json(document)
 
 
 def _document(profile: Profile) -> dict[str, object]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+from pathlib import Path
 
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings, read_values
 from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.history import Row, rows_as_csv
+from fairdarts_tf.paper_values import TRAININGS
 from fairdarts_tf.random_search.drawing import draw_candidates
 from fairdarts_tf.random_search.settings import SHORT_TRAINING, RandomSearchSettings, check_random_search
 from fairdarts_tf.runs import Run
-from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.training.settings import CHOICES, TrainSettings
 
 COMMAND = Command(
     "random_search",
@@ -23,6 +28,7 @@ COMMAND = Command(
 Started again with the same --workdir it goes on where it stopped. Candidates are ranked by images that are held back
 from the training split, never by test images. Exit codes: 0 when all are trained, 2 for bad input, 3 where a loss or
 a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
+    papers=TRAININGS,
 )
 
 _OF_EACH = ("genotype", "init_from")
@@ -36,9 +42,11 @@ define_flags(
     {"run": ("precision", "xla", "seed", "strategy", "checkpoint_steps")},
     "training of each",
     COMMAND.flags,
+    CHOICES,
     without=_OF_EACH,
     defaults=SHORT_TRAINING,
 )
+define_format(COMMAND.flags, TABLE_FORMATS)
 
 
 def main() -> int:
@@ -57,18 +65,31 @@ def main() -> int:
     check_random_search(settings, workdir, training)
     draw_candidates(settings)
     load_tensorflow()
-    from fairdarts_tf.random_search.run import run_random_search
+    from fairdarts_tf.random_search.run import COLUMNS, run_random_search
 
-    result = run_random_search(settings, workdir, **training)
+    with results_alone(COMMAND.flags):
+        result = run_random_search(settings, workdir, **training)
     if result.stopped_by is not None:
         print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
-    best, accuracy = result.ranking[0], result.ranking[0]["validation_accuracy"]
+    document = {"workdir": workdir, "genotype": json.loads(result.best.to_json()), "ranking": result.ranking}
     print(
-        f"best of {len(result.ranking)}: candidate {best['candidate']}, {100 * accuracy:.2f} % of the held-back images "
-        f"right; see {Run(workdir).workdir / 'results.csv'}"
+        formatted(
+            COMMAND.flags,
+            lambda: _text(result.ranking, workdir),
+            lambda: to_json(document),
+            lambda: rows_as_csv(COLUMNS, result.ranking),
+        )
     )
     return 0
+
+
+def _text(ranking: list[Row], workdir: str) -> str:
+    best = ranking[0]
+    return (
+        f"best of {len(ranking)}: candidate {best['candidate']}, {100 * best['validation_accuracy']:.2f} % of the "
+        f"held-back images right; see {Path(workdir, 'results.csv')}"
+    )
 
 
 def run() -> None:

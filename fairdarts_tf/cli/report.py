@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_TERMINATED, Command
+from fairdarts_tf.cli.output_format import define_format, to_json
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.report.comparison import write_comparison
 from fairdarts_tf.report.page import write_report
-from fairdarts_tf.report.run_data import read_run
-from fairdarts_tf.report.summary import duration
+from fairdarts_tf.report.run_data import RunData, read_run
+from fairdarts_tf.report.summary import duration, last, total_seconds
 
 COMMAND = Command(
     "report",
@@ -50,6 +52,8 @@ flags.DEFINE_float(
     "interval", 10.0, "Seconds between two pages of --watch.", flag_values=COMMAND.flags, module_name="output"
 )
 
+define_format(COMMAND.flags)
+
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.1, 86_400
 
 Write = Callable[[float | None], Path]
@@ -68,10 +72,12 @@ def main() -> None:
         raise ConfigurationError("which search? Name its directory with --workdir.")
     _check_interval(COMMAND.flags.interval)
     write = _writer(workdirs, COMMAND.flags.output)
-    if COMMAND.flags.watch:
-        _watch(workdirs, write, COMMAND.flags.interval)
-    else:
-        print(write(None))
+    is_text = COMMAND.flags.format == "text"
+    page = _watch(workdirs, write, COMMAND.flags.interval, is_text) if COMMAND.flags.watch else write(None)
+    if not is_text:
+        print(to_json({"page": page, "runs": [_document(read_run(workdir)) for workdir in workdirs]}))
+    elif not COMMAND.flags.watch:
+        print(page)
 
 
 def run() -> None:
@@ -97,9 +103,26 @@ def _writer(workdirs: list[str], output: str | None) -> Write:
     return lambda reload_seconds: write_comparison(workdirs, output or "comparison.html", reload_seconds)
 
 
-def _watch(workdirs: list[str], write: Write, interval: float) -> None:
+def _document(run: RunData) -> dict[str, object]:
+    """Returns what the page says of a run, in numbers."""
+    state = run.state()
+    return {
+        "workdir": run.workdir,
+        "state": state.name,
+        "epochs": state.epochs,
+        "planned_epochs": state.planned,
+        **{name: last(run, name) for name in ("search_accuracy", "train_accuracy", "search_loss", "train_loss")},
+        "seconds": total_seconds(run),
+        "genotype": None if run.genotype is None else json.loads(run.genotype.to_json()),
+        "problems": run.problems,
+    }
+
+
+def _watch(workdirs: list[str], write: Write, interval: float, says_where: bool) -> Path:
     """Writes while one of the runs may go on; the last page, also after a signal, does not load itself anew."""
-    print(write(interval), flush=True)
+    page = write(interval)
+    if says_where:
+        print(page, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         while any(read_run(workdir).state().may_go_on for workdir in workdirs):
@@ -115,6 +138,7 @@ def _watch(workdirs: list[str], write: Write, interval: float) -> None:
                 "watch again once it goes on.",
                 file=sys.stderr,
             )
+    return page
 
 
 if __name__ == "__main__":

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.output_format import define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.paper_values import SEARCHES
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags
+from fairdarts_tf.settings_values import CHOICES
 from fairdarts_tf.spaces import space_of
 from fairdarts_tf.spaces.mobile import MobileSpace
+
+if TYPE_CHECKING:
+    from fairdarts_tf.search_result import SearchResult
 
 COMMAND = Command(
     "search",
@@ -25,6 +33,7 @@ COMMAND = Command(
 Started again with the same --workdir it goes on where it stopped. Exit codes: 0 when the search is complete, 2 for bad
 input, 3 where a loss or a gradient became NaN or infinite, 75 when another worker is gone, 130 when stopped from the
 keyboard and 143 when terminated; the last two save first.""",
+    papers=SEARCHES,
 )
 
 _SUBJECTS = {
@@ -91,7 +100,8 @@ _SUBJECTS = {
 flags.DEFINE_string(
     "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
 )
-define_flags(SearchSettings, _SUBJECTS, "search", COMMAND.flags)
+define_flags(SearchSettings, _SUBJECTS, "search", COMMAND.flags, CHOICES)
+define_format(COMMAND.flags)
 
 
 def main() -> int:
@@ -113,16 +123,30 @@ def main() -> int:
     from fairdarts_tf.devices import cluster_of
     from fairdarts_tf.search_run import run_search
 
-    result = run_search(settings, workdir)
+    with results_alone(COMMAND.flags):
+        result = run_search(settings, workdir)
     if result.stopped_by is not None:
         flagfile = run.workdir / "flags.txt"
         print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
     if not cluster_of(settings.strategy).is_chief:
         return 0
-    report = run.workdir / "report.html"
-    print(f"found {run.workdir / 'genotype.json'}" + (f"; see {report}" if report.is_file() else ""))
+    print(formatted(COMMAND.flags, lambda: _text(run), lambda: to_json(_document(run, result))))
     return 0
+
+
+def _text(run: Run) -> str:
+    report = run.workdir / "report.html"
+    return f"found {run.workdir / 'genotype.json'}" + (f"; see {report}" if report.is_file() else "")
+
+
+def _document(run: Run, result: SearchResult) -> dict[str, object]:
+    return {
+        "workdir": run.workdir,
+        "genotype": json.loads(result.genotype.to_json()),
+        "stopped_early": None if result.early_stop is None else dataclasses.asdict(result.early_stop),
+        "last_epoch": result.history.rows[-1],
+    }
 
 
 def run() -> None:

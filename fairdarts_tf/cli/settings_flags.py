@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from absl import flags
+
+from fairdarts_tf.cli.flag_kinds import define_name, define_names, define_whole_or_auto
+from fairdarts_tf.data.names import DATASETS
+from fairdarts_tf.genotypes import ALL_OPERATIONS, published_names
+from fairdarts_tf.spaces import SPACES
 
 Settings = TypeVar("Settings")
 
@@ -17,6 +23,7 @@ def define_flags(
     subjects: Mapping[str, tuple[str, ...]],
     otherwise: str,
     flag_values: flags.FlagValues,
+    choices: Mapping[str, Collection[str]] | None = None,
     without: Collection[str] = (),
     defaults: Mapping[str, object] | None = None,
     automatic: Collection[str] = (),
@@ -28,6 +35,8 @@ def define_flags(
         subjects: Fields by subject, under which ``--help`` shows them.
         otherwise: The subject of all other fields.
         flag_values: Where to.
+        choices: The names that a field, or each item of one that lists several, may have. Defaults to none: it is
+            the settings alone that refuse others.
         without: Fields that get no flag. Defaults to none.
         defaults: Values in place of the fields' own defaults. Defaults to None: none.
         automatic: Whole numbers for which ``auto`` may stand, which is 0. Defaults to none.
@@ -37,21 +46,9 @@ def define_flags(
     for field in dataclasses.fields(settings):
         if field.name in without:
             continue
-        define = {
-            bool: flags.DEFINE_boolean,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            str: flags.DEFINE_string,
-            tuple: flags.DEFINE_list,
-        }[type(field.default)]
-        if field.name in automatic:
-            define = define_whole_or_auto
         default = (defaults or {}).get(field.name, field.default)
-        default = list(default) if isinstance(default, tuple) else default
-        define(
-            field.name,
-            default,
-            descriptions[field.name],
+        _define(field, default, choices or {}, field.name in automatic)(
+            description=descriptions[field.name],
             flag_values=flag_values,
             module_name=subject_of.get(field.name, otherwise),
         )
@@ -83,18 +80,37 @@ def read_values(settings: type, flag_values: flags.FlagValues, recorded: Mapping
     return {name: flag_values[name].value for name in names}
 
 
-class _WholeOrAuto(flags.IntegerParser):
-    """Reads ``auto`` as 0."""
+def _define(
+    field: dataclasses.Field, default: object, choices: Mapping[str, Collection[str]], automatic: bool
+) -> Callable[..., None]:
+    """Returns what defines a field's flag, given description, place and subject."""
+    name, kind = field.name, type(field.default)
+    if automatic:
+        return functools.partial(define_whole_or_auto, name, default)
+    if kind is tuple:
+        return functools.partial(define_names, name, default, tuple(choices.get(name) or _KNOWN.get(name, ())))
+    if name in choices:
+        return lambda description, **place: flags.DEFINE_enum(name, default, list(choices[name]), description, **place)
+    if name in _KNOWN:
+        return functools.partial(define_name, name, default, _KNOWN[name])
+    define = _DEFINITIONS[kind]
+    return lambda description, **place: define(name, default, description, **place)
 
-    def convert(self, argument: str | int) -> int:
-        return 0 if argument == "auto" else super().convert(argument)
 
+_DEFINITIONS = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
 
-def define_whole_or_auto(
-    name: str, default: int | None, description: str, flag_values: flags.FlagValues, module_name: str
-) -> None:
-    """Defines a flag for a whole number, or ``auto``, which is 0."""
-    flags.DEFINE(_WholeOrAuto(), name, default, description, flag_values=flag_values, module_name=module_name)
+_KNOWN: Mapping[str, Sequence[str]] = {
+    "dataset": DATASETS,
+    "genotype": published_names(),
+    "operations": ALL_OPERATIONS,
+    "space": tuple(SPACES),
+}
+"""Names, by field, beside which there are others, as those of files."""
 
 
 def _descriptions(settings: type) -> dict[str, str]:

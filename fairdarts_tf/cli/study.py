@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.flag_kinds import define_name
+from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
+from fairdarts_tf.data.names import DATASETS
 from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.history import Row, rows_as_csv
 from fairdarts_tf.studies.scales import SCALES, scale_of
 
 ALL = "all"
@@ -38,17 +43,19 @@ or all. Studies in one --workdir share their searches. Started again with the sa
 where it stopped, and does nothing twice. Exit codes: 0 when done, 2 for bad input, 3 where a run's numbers became NaN
 or infinite, 130 when stopped from the keyboard and 143 when terminated; both save first.""",
     arguments="NAME...",
+    known_arguments=(*NAMES, ALL),
 )
 
 _FLAGS = {"flag_values": COMMAND.flags, "module_name": "study"}
 flags.DEFINE_string("workdir", None, "Directory of all runs and results; made if absent.", **_FLAGS)
-flags.DEFINE_string("scale", "cpu", f"Size of every run: {', '.join(SCALES)}.", **_FLAGS)
+define_name("scale", "cpu", tuple(SCALES), f"Size of every run: {', '.join(SCALES)}.", **_FLAGS)
 flags.DEFINE_list("seeds", [], "Seeds of every configuration; none: as many as study or scale say, from 0.", **_FLAGS)
-flags.DEFINE_string(
-    "dataset", "", "A name of tensorflow-datasets, digits or folder:PATH; empty: the scale's own.", **_FLAGS
+define_name(
+    "dataset", "", DATASETS, "A name of tensorflow-datasets, digits or folder:PATH; empty: the scale's own.", **_FLAGS
 )
 flags.DEFINE_string("data_dir", "", "Where tensorflow-datasets keeps prepared data; empty: its own default.", **_FLAGS)
 flags.DEFINE_boolean("download", False, "Whether data that are not prepared may be downloaded.", **_FLAGS)
+define_format(COMMAND.flags, TABLE_FORMATS)
 
 
 def main() -> int:
@@ -77,13 +84,27 @@ def main() -> int:
     plan = Plan(Path(values.workdir), scale, values.dataset, values.data_dir, values.download, seeds)
     for study in studies:
         check_study(study, plan)
+    found: dict[str, Sequence[Row]] = {}
     for study in studies:
-        result = run_study(study, plan)
-        if result.results is None:
-            print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
-            return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
-        print(f"{study.name}: {len(result.results.rows)} rows; see {plan.workdir / study.name / 'study.md'}")
+        with results_alone(values):
+            result = run_study(study, plan)
+            if result.results is None:
+                print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
+                return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+            found[study.name] = result.results.rows
+            page = plan.workdir / study.name / "study.md"
+            # At once: another study may take hours.
+            print(f"{study.name}: {len(result.results.rows)} rows; see {page}", flush=True)
+    if values.format != "text":
+        document = {"workdir": plan.workdir, "scale": scale.name, "studies": found}
+        print(formatted(values, str, lambda: to_json(document), lambda: _csv(found)))
     return 0
+
+
+def _csv(found: Mapping[str, Sequence[Row]]) -> str:
+    """Returns the rows of all studies, each headed by its study's name."""
+    rows = [{"study": name, **row} for name, rows in found.items() for row in rows]
+    return rows_as_csv(tuple(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
 def _seeds(texts: list[str]) -> tuple[int, ...]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.output_format import define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import load_genotype
+from fairdarts_tf.paper_values import TRAININGS
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
-from fairdarts_tf.training.settings import TrainSettings, flags_in
+from fairdarts_tf.training.settings import CHOICES, TrainSettings, flags_in
+
+if TYPE_CHECKING:
+    from fairdarts_tf.training.history import TrainHistory
 
 COMMAND = Command(
     "train",
@@ -39,6 +45,7 @@ bin/train --flagfile=configs/train_cifar10_cpu.flags
 
 Published cells, as wide as 20 million multiply-adds allow (ImageNet: configs/train_imagenet.flags, 600M):
 bin/train --genotype=FairDARTS_a --dataset=cifar10 --layers=8 --init_channels=auto --macs_limit=20M""",
+    papers=TRAININGS,
 )
 
 _SUBJECTS = {
@@ -76,7 +83,8 @@ _SUBJECTS = {
 flags.DEFINE_string(
     "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"
 )
-define_flags(TrainSettings, _SUBJECTS, "training", COMMAND.flags, automatic=("init_channels",))
+define_flags(TrainSettings, _SUBJECTS, "training", COMMAND.flags, CHOICES, automatic=("init_channels",))
+define_format(COMMAND.flags)
 
 
 def main() -> int:
@@ -99,23 +107,36 @@ def main() -> int:
     from fairdarts_tf.devices import cluster_of
     from fairdarts_tf.training.run import run_training
 
-    result = run_training(settings, workdir)
+    with results_alone(COMMAND.flags):
+        result = run_training(settings, workdir)
     if result.stopped_by is not None:
         flagfile = run.workdir / "flags.txt"
         print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
     if not cluster_of(settings.strategy).is_chief:
         return 0
-    print(_summary(result.history, run))
+    document = _document(result.history, run)
+    print(formatted(COMMAND.flags, lambda: _text(document), lambda: to_json(document)))
     return 0
 
 
-def _summary(history: object, run: Run) -> str:
-    best = history.best_epoch()
+def _document(history: TrainHistory, run: Run) -> dict[str, object]:
+    best, last = history.best_epoch(), len(history.rows)
+    return {
+        "workdir": run.workdir,
+        "weights": run.workdir / ("last.npz" if best is None else "best.npz"),
+        "epochs": last,
+        "best_epoch": best,
+        "validation_accuracy": None if best is None else history.rows[best - 1]["validation_accuracy"],
+        "last_epoch": history.rows[-1],
+    }
+
+
+def _text(document: dict[str, object]) -> str:
+    trained, best, accuracy = (document[name] for name in ("weights", "best_epoch", "validation_accuracy"))
     if best is None:
-        return f"trained {run.workdir / 'last.npz'}"
-    accuracy = history.rows[best - 1]["validation_accuracy"]
-    return f"trained {run.workdir / 'best.npz'}: epoch {best}, {100 * accuracy:.2f} % of the held-back images right"
+        return f"trained {trained}"
+    return f"trained {trained}: epoch {best}, {100 * accuracy:.2f} % of the held-back images right"
 
 
 def run() -> None:

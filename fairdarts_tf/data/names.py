@@ -7,6 +7,8 @@ TFDS_PREFIX = "tfds:"
 MEMORY_PREFIX = "memory:"
 """Of images that a program had in memory: its name for them and a fingerprint follow."""
 UNNAMED = "images"
+DATASETS = ("digits", "cifar10", "cifar100", "imagenet2012", FOLDER_PREFIX)
+"""Names that are often used, or begin one; tensorflow-datasets knows hundreds of others."""
 
 
 def base_name(name: str) -> str:

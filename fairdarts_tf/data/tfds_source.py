@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
@@ -136,8 +137,13 @@ def _prepare(name: str, builder: tfds.core.DatasetBuilder, download: bool) -> No
             f"dataset {name!r} is not prepared in {builder.data_path}. "
             "Pass --download to fetch it, or point --data_dir to the folder that holds it."
         )
+    import tensorflow_datasets as tfds
+
     try:
-        builder.download_and_prepare()
+        tfds.display_progress_bar(sys.stderr.isatty())
+        # What it says of itself is no result of any command.
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare()
     except Exception as error:  # Network, disk, checksum and manual-download errors share no base class.
         raise DataError(
             f"cannot download dataset {name!r} to {builder.data_path}: {_first_line(error)}. "

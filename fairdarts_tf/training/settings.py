@@ -160,7 +160,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        check_settings(self, _CHOICES, _RANGES)
+        check_settings(self, CHOICES, _RANGES)
         check_data_settings(self)
         check_accumulation(self)
         self._check_width()
@@ -226,7 +226,7 @@ def flags_in(run: Run, settings: TrainSettings) -> dict[str, str]:
     return flags | {"genotype": known_as} if same else flags
 
 
-_CHOICES = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "storage": STORAGES,
     "crop": CROPS,
     "augmentation": AUGMENTATIONS,
@@ -237,6 +237,7 @@ _CHOICES = {
     "strategy": STRATEGIES,
     "on_nan": ON_NAN,
 }
+"""Names that a setting may have."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "image_size": (0, 4096),
