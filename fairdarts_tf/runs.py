@@ -31,6 +31,7 @@ FREE_TO_CHANGE = frozenset(
         "checkpoint_steps",
         "on_nan",
         "trials",
+        "profile_steps",
     }
 )
 """Settings that do not change what a run computes on one device: a restart may have others. More trials of a tuning

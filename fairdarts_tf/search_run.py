@@ -36,6 +36,7 @@ from fairdarts_tf.search_result import SearchResult
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import SearchSpace, space_of
+from fairdarts_tf.step_profiler import StepProfiler
 from fairdarts_tf.tensorboard_log import TensorBoardLog
 from fairdarts_tf.unrolled_search import UnrolledSearch
 from fairdarts_tf.workers import among_workers, check_agreement
@@ -157,6 +158,7 @@ def _search_on(
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("search", total, progress.step, shown=run.writes)
     log = TensorBoardLog(run)
+    profiler = StepProfiler(run, settings.profile_steps, recorder)
 
     def print_line(so_far: SearchResult) -> None:
         line = describe_epoch(so_far.history.rows[-1], settings.epochs, settings.cost)
@@ -171,6 +173,7 @@ def _search_on(
         signals,
         recorder,
         bar,
+        profiler,
     ]
     try:
         with broken_images_named(images):
@@ -188,6 +191,7 @@ def _search_on(
     finally:
         signals.release()
         bar.close()
+        profiler.release()
         log.close()
     if recorder.stop is not None:
         print(f"stopped early after epoch {recorder.stop.after}: {recorder.stop.reason}", file=sys.stderr)

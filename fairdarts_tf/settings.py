@@ -19,6 +19,7 @@ from fairdarts_tf.settings_checks import (
     check_accumulation,
     check_data_settings,
     check_settings,
+    profiled_steps,
     set_tuples,
     values_of,
 )
@@ -141,6 +142,8 @@ class SearchSettings:
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
         on_nan: What happens where a loss or a gradient is NaN or infinite: ``stop``, or ``retry`` from the last
             checkpoint with half the learning rates, ten times at most. The step's batch is saved first.
+        profile_steps: Steps of the run that are profiled for TensorBoard, ``FIRST:LAST``, counted from 1, as ``10:12``;
+            empty: none. The first step also traces the graph.
 
     Raises:
         ConfigurationError: When a value is outside its range.
@@ -248,6 +251,7 @@ class SearchSettings:
     sync_batch_norm: bool = False
     checkpoint_steps: int = 0
     on_nan: str = "stop"
+    profile_steps: str = ""
 
     def __post_init__(self) -> None:
         set_tuples(self)
@@ -273,6 +277,7 @@ class SearchSettings:
             raise ConfigurationError("--unrolled and --single_level are two ways to update the alphas. Leave one out.")
         self._check_early_stopping()
         check_accumulation(self)
+        profiled_steps(self.profile_steps)
         check_cost(self)
         if self.unrolled and self.accumulate > 1:
             raise ConfigurationError("--unrolled looks one step of the whole batch ahead. Leave --accumulate out.")

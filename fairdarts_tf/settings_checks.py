@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
@@ -12,6 +13,7 @@ ON_NAN = ("stop", "retry")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STORAGES = ("auto", "memory", "disk", "encoded")
 CROPS = ("padded", "resized")
+MOST_PROFILED_STEPS = 50
 
 
 def check_settings(
@@ -57,6 +59,27 @@ def check_accumulation(settings: object) -> None:
             "--sync_batch_norm normalises by the whole batch, of which --accumulate sees one part at a time. Leave one "
             "of them out."
         )
+
+
+def profiled_steps(text: str) -> range:
+    """Returns the steps of a run that ``--profile_steps`` names, counted from 1; none for an empty text.
+
+    Args:
+        text: ``FIRST:LAST``, as ``10:12`` for three steps.
+
+    Raises:
+        ConfigurationError: When it is something else, or names more than `MOST_PROFILED_STEPS`.
+    """
+    if not text:
+        return range(0)
+    match = re.fullmatch(r"([1-9][0-9]{0,11}):([1-9][0-9]{0,11})", text)
+    steps = range(int(match[1]), int(match[2]) + 1) if match else range(0)
+    if not 0 < len(steps) <= MOST_PROFILED_STEPS:
+        raise ConfigurationError(
+            f"--profile_steps is {text!r:.100}, but must be FIRST:LAST, two steps of the run counted from 1 and "
+            f"at most {MOST_PROFILED_STEPS} in all, as 10:12."
+        )
+    return steps
 
 
 def set_tuples(settings: object) -> None:

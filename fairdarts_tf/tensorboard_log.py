@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import sys
 import time
 from collections.abc import Mapping
@@ -12,15 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from fairdarts_tf.event_files import readable_errors, write_row
+from fairdarts_tf.event_files import EventLog, by_part
+from fairdarts_tf.event_pictures import write_picture
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import History, Row
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from fairdarts_tf.search_recorder import SearchRecorder
 
 MOST_SECONDS = 0.1
@@ -29,11 +26,9 @@ MOST_SECONDS = 0.1
 MOST_SHARE = 0.03
 """Slower ones are drawn as often as this share of the search's seconds allows, and after the last epoch."""
 
-_DPI = 100
 
-
-class TensorBoardLog:
-    """Writes each epoch's numbers, histograms of the mixing weights and pictures to event files.
+class TensorBoardLog(EventLog):
+    """Writes each epoch's numbers, histograms of mixing weights and of weights, and pictures to event files.
 
     The pictures are the cells, with each operation's mixing weight and smallest margin; heat maps of the alphas,
     sigmoid beside softmax; and, by epoch so far, losses, accuracies, mixing weights, dominant operations and skips.
@@ -45,44 +40,34 @@ class TensorBoardLog:
     """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        super().__init__(run)
         self._pace = _Pace()
         self._warned = False
 
-    @functools.cached_property
-    def _writer(self) -> tf.summary.SummaryWriter:
-        """Made with the first epoch, as making it leaves a file."""
-        return tf.summary.create_file_writer(str(self._run.tensorboard))
+    def write_epoch(self, row: Row, recorder: SearchRecorder, is_last: bool) -> None:
+        """Writes histograms of the mixing weights and, where they are due, pictures."""
+        settings = recorder.settings
+        for kind, table in recorder.model.mixing_weights().items():
+            tf.summary.histogram(f"mixing_weights/{kind}", table)
+        if self._pace.is_due(float(row["seconds"])) or is_last:
+            began = time.perf_counter()
+            _write_pictures(settings, recorder.history)
+            decisive = settings.derivation.weights_after(recorder.history.tables())
+            self._write_cells(settings, decisive, recorder.genotype)
+            self._pace.spent(time.perf_counter() - began)
 
-    def __call__(self, row: Row, recorder: SearchRecorder) -> None:
-        """Writes one epoch.
+    def weights(self, recorder: SearchRecorder) -> Mapping[str, np.ndarray]:
+        """Returns the weights of the supernet, without alphas, by its parts: stem, cells or layers, classifier."""
+        supernet = recorder.model.supernet
+        return by_part(supernet.network_weights, supernet.name)
 
-        Raises:
-            RunError: When the files cannot be written.
-        """
-        with readable_errors(self._run):
-            self._write(row, recorder)
+    def is_last(self, row: Row, recorder: SearchRecorder) -> bool:
+        """Returns whether the search is complete with an epoch, be it that it stopped early."""
+        return recorder.stop is not None or super().is_last(row, recorder)
 
-    def close(self) -> None:
-        """Closes the file, if there is one; each epoch is in it already."""
-        if "_writer" in self.__dict__:
-            with contextlib.suppress(tf.errors.OpError):
-                self._writer.close()
-
-    def _write(self, row: Row, recorder: SearchRecorder) -> None:
-        epoch, settings = int(row["epoch"]), recorder.settings
-        mixing_weights = recorder.model.mixing_weights()
-        with self._writer.as_default(step=epoch):
-            write_row(row)
-            for kind, table in mixing_weights.items():
-                tf.summary.histogram(f"mixing_weights/{kind}", table)
-            if self._pace.is_due(float(row["seconds"])) or epoch == settings.epochs:
-                began = time.perf_counter()
-                _write_pictures(settings, recorder.history)
-                decisive = settings.derivation.weights_after(recorder.history.tables())
-                self._write_cells(settings, decisive, recorder.genotype)
-                self._pace.spent(time.perf_counter() - began)
-        self._writer.flush()
+    def final_row(self, recorder: SearchRecorder) -> Row:
+        """Returns the row of the epoch whose alphas the genotype is derived from."""
+        return recorder.history.rows[(recorder.stop.counts if recorder.stop else 0) - 1]
 
     def _write_cells(
         self, settings: SearchSettings, mixing_weights: Mapping[str, np.ndarray], genotype: AnyGenotype | None
@@ -95,7 +80,7 @@ class TensorBoardLog:
         decisive = settings.derivation
         notes = drawing.notes_of(decisive.confidence(mixing_weights))
         try:
-            _write_picture("cells", cells.draw_genotype(genotype, notes, decisive.space))
+            write_picture("cells", cells.draw_genotype(genotype, notes, decisive.space))
         except LayoutError as error:
             # A search is worth more than its pictures.
             print(f"warning: {error}", file=sys.stderr)
@@ -123,13 +108,6 @@ class _Pace:
 def _write_pictures(settings: SearchSettings, history: History) -> None:
     from fairdarts_tf.report import curves, heat_map
 
-    _write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.derivation))
+    write_picture("heat_maps", heat_map.draw_relaxations(history.alphas[-1], settings.derivation))
     columns = curves.columns_of(history.rows)
-    _write_picture("curves", curves.draw_curves(columns, history.arrays(), settings.derivation))
-
-
-def _write_picture(name: str, figure: Figure) -> None:
-    from fairdarts_tf.report.animation import pixels
-
-    # Each epoch's picture may have a size of its own: TensorBoard keeps the size with every step.
-    tf.summary.image(name, pixels(figure, _DPI)[np.newaxis])
+    write_picture("curves", curves.draw_curves(columns, history.arrays(), settings.derivation))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from event_reading import events_of, scalars
 from PIL import Image
 from sklearn import metrics
 from tiny_network import CLASS_NAMES, SHAPE, random_images, tiny_found_network, write_workdir
@@ -83,6 +84,10 @@ def test_agrees_with_the_network_and_scikit_learn(found, images, workdir, capsys
     with Image.open(tmp_path / "new" / "confusion_test.png") as picture:
         assert picture.format == "PNG"
     assert error.count("written: ") == 2
+    events = events_of(tmp_path / "new")
+    assert scalars(events, "evaluation/test/top_1_accuracy") == {0: pytest.approx(document["top_1_accuracy"])}
+    assert scalars(events, "evaluation/test/loss") == {0: pytest.approx(document["loss"])}
+    assert events.SummaryMetadata("confusion/test").plugin_data.plugin_name == "images"
 
 
 def test_text_and_held_back_images(found, images, workdir, capsys):

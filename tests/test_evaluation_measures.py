@@ -12,8 +12,8 @@ from sklearn import metrics
 
 from fairdarts_tf.errors import DataError, RunError
 from fairdarts_tf.evaluation.measures import class_scores, log_of, log_softmax, measure
-from fairdarts_tf.evaluation.picture import confusion_png, draw_confusion
 from fairdarts_tf.evaluation.result import Evaluation
+from fairdarts_tf.report.confusion import confusion_png, draw_confusion
 
 
 def logits_and_labels(classes: int, count: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -273,6 +273,7 @@ def test_every_number_has_a_range_and_every_name_its_choices(settings: type):
         "cost_target",
         "latency_table",
         "macs_limit",
+        "profile_steps",
     }
     for field in dataclasses.fields(settings):
         assert (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from event_reading import events_of, hparams_table, tags_of
 from tiny_search import EDGES, OPERATIONS, search, tiny_flags, tiny_settings
 
 from fairdarts_tf.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint
@@ -23,7 +24,7 @@ class CrashError(Exception):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workdir = tmp_path_factory.mktemp("finished")
-    run_search(tiny_settings(checkpoint_steps=1), workdir)
+    run_search(tiny_settings(checkpoint_steps=1, profile_steps="3:3"), workdir)
     return workdir
 
 
@@ -67,13 +68,23 @@ def test_files_of_a_run(finished):
 
 
 def test_tensorboard(finished):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(finished / "tensorboard"), size_guidance={"tensors": 0})
-    events.Reload()
-    tags = set(events.Tags()["tensors"])
-    assert {"train_loss", "search_accuracy", "mixing_weights/normal", "cells"} <= tags
+    events = events_of(finished)
+    assert {"train_loss", "search_accuracy", "mixing_weights/normal", "cells", "final/search_accuracy"} <= tags_of(
+        events
+    )
+    weights = {tag.removeprefix("weights/") for tag in tags_of(events) if tag.startswith("weights/")}
+    assert weights == {"stem", "cell_0", "cell_1", "cell_2", "classifier"}
+    (row,) = hparams_table(finished)
+    assert row["settings"]["init_channels"] == 2 and row["finished"] == [True]
+    assert row["metrics"]["final/search_accuracy"] == pytest.approx(float(rows(finished)[-1]["search_accuracy"]))
     assert [event.step for event in events.Tensors("train_loss")] == [1, 2]
+
+
+def test_a_profile_of_the_steps_that_were_asked_for(finished):
+    (profile,) = (finished / "tensorboard" / "plugins" / "profile").glob("*/*.xplane.pb")
+    assert profile.stat().st_size > 1000
+    # It changes nothing: the run goes on, or is repeated, without it.
+    assert search(f"--flagfile={finished / 'flags.txt'}", "--profile_steps=") == 0
 
 
 def test_the_same_seed_repeats_the_run_and_another_does_not(finished, tmp_path):

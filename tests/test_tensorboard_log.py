@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from event_reading import events_of as events
+from event_reading import histogram_counts, hparams_table, scalars, tags_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fairdarts_tf import tensorboard_log
 from fairdarts_tf.derivation import derive
+from fairdarts_tf.early_stopping import Stop
 from fairdarts_tf.errors import GenotypeError, RunError
 from fairdarts_tf.history import History
 from fairdarts_tf.relaxations import relaxation
@@ -33,7 +35,13 @@ class Recorded:
         self.settings = SETTINGS
         self.history = History()
         self.genotype = None
-        self.model = SimpleNamespace(mixing_weights=lambda: self.weights)
+        self.stop = None
+        kernels = {"supernet/stem/kernel": 27, "supernet/cell_0/a/kernel": 5, "supernet/cell_0/b/kernel": 7}
+        variables = [SimpleNamespace(path=path, numpy=lambda n=n: np.arange(n)) for path, n in kernels.items()]
+        self.model = SimpleNamespace(
+            mixing_weights=lambda: self.weights,
+            supernet=SimpleNamespace(name="supernet", network_weights=variables),
+        )
 
     def advance(self, strength: float, seconds: float = 10.0) -> dict:
         numbers = np.random.default_rng(0)
@@ -47,12 +55,6 @@ class Recorded:
         counts = dict.fromkeys(("operations_on", "operations_off", "operations_undecided"), 1)
         self.history.append(row | counts, alphas)
         return self.history.rows[-1]
-
-
-def events(workdir: Path) -> EventAccumulator:
-    accumulator = EventAccumulator(str(workdir / "tensorboard"), size_guidance={"tensors": 0})
-    accumulator.Reload()
-    return accumulator
 
 
 def pictures(accumulator: EventAccumulator, tag: str) -> dict[int, tuple[int, int]]:
@@ -86,6 +88,63 @@ def test_everything_of_each_epoch(tmp_path, unhurried):
     assert list(pictures(found, "cells")) == [2, 3]
     plugins = {found.SummaryMetadata(tag).plugin_data.plugin_name for tag in PICTURES}
     assert plugins == {"images"}
+
+
+def test_weights_of_each_part_in_one_histogram(tmp_path, unhurried):
+    log, recorder = TensorBoardLog(Run(tmp_path)), Recorded()
+    for strength in (0.5, 1.0):
+        log(recorder.advance(strength), recorder)
+    found = events(tmp_path)
+    assert {tag for tag in tags_of(found) if tag.startswith("weights/")} == {"weights/stem", "weights/cell_0"}
+    assert histogram_counts(found, "weights/stem") == {1: 27, 2: 27}
+    assert histogram_counts(found, "weights/cell_0") == {1: 12, 2: 12}
+
+
+def test_of_a_long_run_a_hundred_histograms_of_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(TensorBoardLog, "write_epoch", lambda *_: None)
+    log, recorder = TensorBoardLog(Run(tmp_path)), Recorded()
+    recorder.settings = SearchSettings(nodes=2, epochs=250)
+    for _ in range(250):
+        log(recorder.advance(1.0), recorder)
+    assert list(histogram_counts(events(tmp_path), "weights/stem")) == [*range(3, 250, 3), 250]
+
+
+def test_what_the_run_is_judged_by_comes_with_the_last_epoch(tmp_path, unhurried):
+    log, recorder = TensorBoardLog(Run(tmp_path)), Recorded()
+    for _ in range(SETTINGS.epochs - 1):
+        log(recorder.advance(1.0), recorder)
+    assert not any(tag.startswith("final/") for tag in tags_of(events(tmp_path)))
+    log(recorder.advance(1.0), recorder)
+    found = events(tmp_path)
+    assert scalars(found, "final/train_loss") == {SETTINGS.epochs: 1.5}
+    assert not {"final/epoch", "final/seconds", "final/learning_rate"} & tags_of(found)
+
+
+def test_an_early_stop_is_an_end_and_the_epoch_that_counts_is_the_one_judged(tmp_path, unhurried):
+    log, recorder = TensorBoardLog(Run(tmp_path)), Recorded()
+    log(recorder.advance(1.0) | {"train_loss": 2.0}, recorder)
+    recorder.history.rows[0]["train_loss"] = 2.0
+    row = recorder.advance(1.0)
+    recorder.stop = Stop("skips", "two skips", after=2, counts=1)
+    log(row, recorder)
+    assert scalars(events(tmp_path), "final/train_loss") == {2: 2.0}
+
+
+def test_several_runs_compare_in_the_tab_hparams(tmp_path, unhurried):
+    for name, rate, epochs in (("one", 0.005, 4), ("other", 0.025, 2)):
+        log, recorder = TensorBoardLog(Run(tmp_path / name)), Recorded()
+        recorder.settings = SearchSettings(nodes=2, epochs=4, learning_rate=rate, data_dir=f"/{name}")
+        for _ in range(epochs):
+            log(recorder.advance(1.0), recorder)
+        log.close()
+    one, other = sorted(hparams_table(tmp_path), key=lambda row: row["settings"]["learning_rate"])
+    assert (one["settings"]["learning_rate"], other["settings"]["learning_rate"]) == (0.005, 0.025)
+    assert one["settings"]["relaxation"] == "sigmoid" and one["settings"]["unrolled"] is False
+    assert one["settings"]["operations"] == ",".join(SETTINGS.operations)
+    assert "data_dir" not in one["settings"] and "workdir" not in one["settings"]
+    assert one["metrics"]["train_loss"] == other["metrics"]["train_loss"] == 1.5
+    assert one["metrics"]["final/train_loss"] == 1.5 and "final/train_loss" not in other["metrics"]
+    assert (one["finished"], other["finished"]) == ([True], [False])
 
 
 def test_cells_may_change_their_size(tmp_path, unhurried):

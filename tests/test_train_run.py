@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from event_reading import events_of, hparams_table, tags_of
+from matplotlib.figure import Figure
+from sklearn import metrics
 from tiny_training import GENOTYPE, arrays, tiny_flags, tiny_settings, train
 
 from fairdarts_tf import data
@@ -28,7 +31,7 @@ class CrashError(Exception):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workdir = tmp_path_factory.mktemp("finished")
-    run_training(tiny_settings(workdir, **AVERAGED), workdir / "run")
+    run_training(tiny_settings(workdir, profile_steps="3:3", **AVERAGED), workdir / "run")
     return workdir / "run"
 
 
@@ -67,6 +70,37 @@ def test_files_of_a_run(finished):
     assert [row["epoch"] for row in rows(finished)] == ["1", "2"]
     assert float(rows(finished)[1]["learning_rate"]) == pytest.approx(0.0125)
     assert float(rows(finished)[1]["drop_path"]) == pytest.approx(0.25)
+
+
+def test_tensorboard(finished):
+    events = events_of(finished)
+    assert {"train_loss", "validation_accuracy", "cells", "confusion/held_back", "weights/classifier"} <= tags_of(
+        events
+    )
+    assert [event.step for event in events.Tensors("cells")] == [1]
+    assert [event.step for event in events.Tensors("confusion/held_back")] == [2]
+    (row,) = hparams_table(finished)
+    assert row["settings"]["average_decay"] == AVERAGED["average_decay"] and row["finished"] == [True]
+    best = max(float(row["validation_accuracy"]) for row in rows(finished))
+    assert row["metrics"]["final/validation_accuracy"] == pytest.approx(best)
+    (profile,) = (finished / "tensorboard" / "plugins" / "profile").glob("*/*.xplane.pb")
+    assert profile.stat().st_size > 1000
+
+
+def test_the_confusion_matrix_counts_what_was_validated(tmp_path, monkeypatch):
+    """It agrees with scikit-learn on the weights that the last epoch was validated with."""
+    drawn = []
+    draw = lambda confusion, names: drawn.append((confusion, names)) or Figure()  # noqa: E731
+    monkeypatch.setattr("fairdarts_tf.report.confusion.draw_confusion", draw)
+    run_training(tiny_settings(tmp_path, epochs=1), tmp_path / "run")
+    ((confusion, names),) = drawn
+    images = data.load_dataset("digits", "train")
+    _, held = data.held_back(images.labels, 0.1, 0)
+    found = load_found_network(tmp_path / "run", "last")
+    ((batch, labels),) = pipeline.evaluation_batches(images, held, batch_size=150, mean=found.mean, std=found.std)
+    taken = np.argmax(found.network(batch), axis=1)
+    assert confusion.tolist() == metrics.confusion_matrix(labels, taken, labels=range(10)).tolist()
+    assert tuple(names) == tuple(images.class_names)
 
 
 def test_the_kept_weights_score_on_the_held_back_images_what_the_history_says(finished):

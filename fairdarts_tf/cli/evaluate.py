@@ -20,8 +20,8 @@ COMMAND = Command(
     "evaluate",
     """Evaluates the network of a training: top-1 and top-5 accuracy, loss, scores of each class, confusion matrix.
 
-Prints them, and leaves evaluation_SPLIT.json and confusion_SPLIT.png in the run's directory. A search's directory works
-too: the network that it found then has the weights of its supernet.""",
+Prints them, and leaves evaluation_SPLIT.json and confusion_SPLIT.png in the run's directory, and the same in its event
+files for TensorBoard. A search's directory works too: what it found then has the weights of its supernet.""",
 )
 
 flags.DEFINE_string(
@@ -105,6 +105,7 @@ def main() -> None:
     _check_run(Path(given.workdir))
     _check_output(output_dir)
     load_tensorflow()
+    from fairdarts_tf.evaluation.events import write_events
     from fairdarts_tf.evaluation.run import evaluate_run
 
     found = evaluate_run(
@@ -119,6 +120,7 @@ def main() -> None:
     print(formatted(given, found.to_text, found.to_json), flush=True)
     for path in found.save(output_dir):
         print(f"written: {path}", file=sys.stderr)
+    write_events(found, output_dir)
 
 
 def run() -> None:

@@ -31,7 +31,7 @@ a gradient became NaN or infinite, 130 when stopped from the keyboard and 143 wh
     papers=TRAININGS,
 )
 
-_OF_EACH = ("genotype", "init_from")
+_OF_EACH = ("genotype", "init_from", "profile_steps")
 
 flags.DEFINE_string(
     "workdir", None, "The run's directory; made if absent.", flag_values=COMMAND.flags, module_name="run"

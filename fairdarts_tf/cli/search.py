@@ -94,7 +94,7 @@ _SUBJECTS = {
         "latency_form",
     ),
     "derivation": ("threshold", "method", "max_skips", "average_last"),
-    "run": ("precision", "xla", "seed", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"),
+    "run": ("precision", "xla", "seed", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan", "profile_steps"),
 }
 
 flags.DEFINE_string(

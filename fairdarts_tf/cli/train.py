@@ -77,7 +77,7 @@ _SUBJECTS = {
         "augmentation_operations",
         "augmentation_strength",
     ),
-    "run": ("precision", "xla", "seed", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan"),
+    "run": ("precision", "xla", "seed", "strategy", "sync_batch_norm", "checkpoint_steps", "on_nan", "profile_steps"),
 }
 
 flags.DEFINE_string(

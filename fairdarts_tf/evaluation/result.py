@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from fairdarts_tf.evaluation.measures import ClassScores, Measures, class_scores
-from fairdarts_tf.evaluation.picture import confusion_png
 from fairdarts_tf.files import write_atomically, write_text_atomically
+from fairdarts_tf.report.confusion import confusion_png
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.model_state import optimizer_variables
 from fairdarts_tf.one_graph import OneGraphModel
 from fairdarts_tf.optimizers import ReferenceOptimizer
+from fairdarts_tf.training.confusion import ConfusionCount
 from fairdarts_tf.training.weight_average import WeightAverage
 
 Batch = tuple[tf.Tensor, tf.Tensor]
@@ -35,6 +36,7 @@ class Training(OneGraphModel):
     Attributes:
         average: The moving average of the weights, or None.
         finite_check: What of the steps' losses and gradients was not finite; made by `compile`.
+        confusion: What the images that were tested are taken for; made by `compile`.
     """
 
     def __init__(self, network: keras.Model, **kwargs: object) -> None:
@@ -78,6 +80,7 @@ class Training(OneGraphModel):
             optimizer.build(self.network.trainable_variables)
             self.average = WeightAverage(network_variables(self.network), average_decay) if average_decay else None
             self.finite_check = FiniteCheck((_LOSS, _GRADIENT))
+            self.confusion = ConfusionCount(self.network.num_classes)
         optimizer.watch_norm = functools.partial(self.finite_check.note, _GRADIENT)
 
     @property
@@ -133,6 +136,7 @@ class Training(OneGraphModel):
         """Measures plain cross-entropy and accuracy on a batch, with the running statistics."""
         images, labels = data
         logits = self.network(images, training=False)
+        self.confusion.add(labels, tf.argmax(logits, axis=-1))
         return self._record(labels, logits, self._cross_entropy(labels, logits))
 
     def learning_rates(self) -> dict[str, float]:

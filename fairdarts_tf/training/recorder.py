@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from fairdarts_tf.files import write_text_atomically
 from fairdarts_tf.found_network import save_weights
 from fairdarts_tf.recorder import Recorder
@@ -21,6 +23,10 @@ class TrainRecorder(Recorder):
         steps_per_epoch: Steps of an epoch.
         progress: Where the training stands.
         interrupted: Whether the training is being stopped.
+
+    Attributes:
+        confusion: The confusion matrix of the held-back images after the last epoch, (classes, classes), rows by label;
+            None before it, and where none are held back.
     """
 
     def __init__(
@@ -33,11 +39,13 @@ class TrainRecorder(Recorder):
     ) -> None:
         super().__init__(run, steps_per_epoch, settings.checkpoint_steps, progress, interrupted)
         self.settings = settings
+        self.confusion: np.ndarray | None = None
         self._seconds_of_training: float | None = None
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Stops the clock: validation comes after the training of an epoch."""
+        """Stops the clock, as validation comes after the training of an epoch, and begins to count confusions."""
         self._seconds_of_training = self._seconds()
+        self.model.confusion.reset()
 
     def record(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
         """Appends the epoch's row and keeps its weights.
@@ -63,6 +71,8 @@ class TrainRecorder(Recorder):
         )
         # All workers read them together.
         weights = self.model.kept_weights()
+        if epoch + 1 == self.settings.epochs and "val_loss" in logs:
+            self.confusion = self.model.confusion.read()
         if not self.run.writes:
             return
         try:

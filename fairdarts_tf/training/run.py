@@ -29,6 +29,7 @@ from fairdarts_tf.runs import Run
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.spaces import search_space
 from fairdarts_tf.spaces.network_options import NetworkOptions
+from fairdarts_tf.step_profiler import StepProfiler
 from fairdarts_tf.training.data import TrainingData
 from fairdarts_tf.training.description import check_description, check_genotype, write_description
 from fairdarts_tf.training.epoch_report import describe_epoch
@@ -154,7 +155,8 @@ def _train_on(
     )
     total = settings.epochs * batches.steps_per_epoch
     bar = ProgressBar("train", total, progress.step, shown=run.writes)
-    log = TensorBoardLog(run)
+    log = TensorBoardLog(run, genotype, images.class_names)
+    profiler = StepProfiler(run, settings.profile_steps, recorder)
     recorder.on_epoch += [log, lambda row, _: bar.write(describe_epoch(history, settings.epochs))]
     if run.writes:
         print(f"{size_text}\n{batches.describe()}", file=sys.stderr)
@@ -168,13 +170,14 @@ def _train_on(
                 on_nan=settings.on_nan,
                 on_retry=bar.go_back,
                 **_validation(batches, strategy),
-                callbacks=[*_schedules(settings, training, recorder), signals, recorder, bar],
+                callbacks=[*_schedules(settings, training, recorder), signals, recorder, bar, profiler],
                 verbose=0,
                 shuffle=False,
             )
     finally:
         signals.release()
         bar.close()
+        profiler.release()
         log.close()
     if signals.received is not None and recorder.step < until * batches.steps_per_epoch:
         return TrainResult(history, training, signals.received)

@@ -20,6 +20,7 @@ from fairdarts_tf.settings_checks import (
     check_accumulation,
     check_data_settings,
     check_settings,
+    profiled_steps,
 )
 from fairdarts_tf.training.schedules import SCHEDULES, Rates
 
@@ -98,6 +99,8 @@ class TrainSettings:
         checkpoint_steps: Steps between checkpoints within an epoch; 0: at the end of each epoch only.
         on_nan: What happens where a loss or a gradient is NaN or infinite: ``stop``, or ``retry`` from the last
             checkpoint with half the learning rates, ten times at most. The step's batch is saved first.
+        profile_steps: Steps of the run that are profiled for TensorBoard, ``FIRST:LAST``, counted from 1, as ``10:12``;
+            empty: none. The first step also traces the graph.
 
     Raises:
         ConfigurationError: When a value is outside its range, or no genotype is named.
@@ -157,12 +160,14 @@ class TrainSettings:
     sync_batch_norm: bool = False
     checkpoint_steps: int = 0
     on_nan: str = "stop"
+    profile_steps: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         check_settings(self, CHOICES, _RANGES)
         check_data_settings(self)
         check_accumulation(self)
+        profiled_steps(self.profile_steps)
         self._check_width()
         if not self.genotype and not self.init_from:
             raise ConfigurationError(

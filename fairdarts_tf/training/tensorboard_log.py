@@ -1,45 +1,64 @@
-"""What TensorBoard shows of a training: its numbers by epoch."""
+"""What TensorBoard shows of a training: numbers and histograms by epoch, its cells, its confusion matrix."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+import numpy as np
 
-from fairdarts_tf.event_files import readable_errors, write_row
+from fairdarts_tf.event_files import EventLog, by_part
+from fairdarts_tf.event_pictures import write_picture
+from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import Row
-from fairdarts_tf.recorder import Recorder
 from fairdarts_tf.runs import Run
 
+if TYPE_CHECKING:
+    from fairdarts_tf.training.recorder import TrainRecorder
 
-class TensorBoardLog:
-    """Writes each epoch's numbers to event files.
+
+class TensorBoardLog(EventLog):
+    """Writes each epoch's numbers and histograms of the weights to event files.
+
+    With the first epoch come the cells, with the last the confusion matrix of the held-back images after it.
 
     Args:
         run: Whose ``tensorboard`` directory is written.
+        genotype: The network's.
+        class_names: By label.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, genotype: AnyGenotype, class_names: Sequence[str]) -> None:
+        super().__init__(run)
+        self._genotype = genotype
+        self._class_names = class_names
 
-    @functools.cached_property
-    def _writer(self) -> tf.summary.SummaryWriter:
-        """Made with the first epoch, as making it leaves a file."""
-        return tf.summary.create_file_writer(str(self._run.tensorboard))
+    def write_epoch(self, row: Row, recorder: TrainRecorder, is_last: bool) -> None:
+        """Writes the pictures of the first and of the last epoch."""
+        if row["epoch"] == 1:
+            _write_cells(self._genotype)
+        if is_last and recorder.confusion is not None:
+            from fairdarts_tf.report.confusion import draw_confusion
 
-    def __call__(self, row: Row, recorder: Recorder) -> None:
-        """Writes one epoch.
+            write_picture("confusion/held_back", draw_confusion(recorder.confusion, self._class_names))
 
-        Raises:
-            RunError: When the files cannot be written.
-        """
-        with readable_errors(self._run), self._writer.as_default(step=int(row["epoch"])):
-            write_row(row)
-            self._writer.flush()
+    def weights(self, recorder: TrainRecorder) -> Mapping[str, np.ndarray]:
+        """Returns the weights of the network by its parts: stem, cells or layers, auxiliary head, classifier."""
+        network = recorder.model.network
+        return by_part(network.trainable_variables, network.name)
 
-    def close(self) -> None:
-        """Closes the file, if there is one; each epoch is in it already."""
-        if "_writer" in self.__dict__:
-            with contextlib.suppress(tf.errors.OpError):
-                self._writer.close()
+    def final_row(self, recorder: TrainRecorder) -> Row:
+        """Returns the row of the best epoch, or of the last where none was validated."""
+        return recorder.history.rows[(recorder.history.best_epoch() or 0) - 1]
+
+
+def _write_cells(genotype: AnyGenotype) -> None:
+    from fairdarts_tf.report import cells
+    from fairdarts_tf.report.graphviz_layout import LayoutError
+
+    try:
+        write_picture("cells", cells.draw_genotype(genotype))
+    except LayoutError as error:
+        # A training is worth more than its pictures.
+        print(f"warning: {error}", file=sys.stderr)

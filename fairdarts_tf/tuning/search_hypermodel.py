@@ -11,10 +11,10 @@ import keras
 import keras_tuner
 
 from fairdarts_tf import data
+from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.random_search.settings import SHORT_TRAINING
-from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.search_run import build_search, run_search
 from fairdarts_tf.sensitivity import load_weights
 from fairdarts_tf.settings import SearchSettings
