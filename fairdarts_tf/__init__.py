@@ -49,6 +49,7 @@ _HOMES = {
     "TimeEstimate": "fairdarts_tf.time_estimate",
     "TrainResult": "fairdarts_tf.training.run",
     "TrainSettings": "fairdarts_tf.training.settings",
+    "TuningSettings": "fairdarts_tf.tuning.settings",
     "augmented_batches": "fairdarts_tf.data.batches",
     "estimate_search": "fairdarts_tf.time_estimate",
     "evaluate": "fairdarts_tf.evaluation.run",
@@ -67,10 +68,9 @@ _HOMES = {
     "run_random_search": "fairdarts_tf.random_search.run",
     "run_search": "fairdarts_tf.search_run",
     "run_training": "fairdarts_tf.training.run",
+    "run_tuning": "fairdarts_tf.tuning.run",
     "search": "fairdarts_tf.python_search",
     "write_report": "fairdarts_tf.report.page",
-    "run_tuning": "fairdarts_tf.tuning.run",
-    "TuningSettings": "fairdarts_tf.tuning.settings",
 }
 _ROOMS = ("tuning",)
 """Packages that are used as a whole, as in ``fd.tuning.genotype_space``."""
@@ -125,7 +125,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    # What editors and type checkers see; a test holds it to the table above.
+    # What editors and type checkers see; a test holds it to the tables above.
+    from fairdarts_tf import tuning
     from fairdarts_tf.bilevel_search import Search
     from fairdarts_tf.costs import Cost, network_cost
     from fairdarts_tf.data import Augmentation, LabelledImages, load_dataset

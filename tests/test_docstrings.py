@@ -65,8 +65,8 @@ def test_editors_see_what_is_public():
     tree = ast.parse(Path(fd.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     imported = {alias.name: statement.module for statement in block.body for alias in statement.names}
-    assert imported == fd._HOMES
-    assert set(fd.__all__) == {"__version__", *fd._HOMES}
+    assert imported == fd._HOMES | dict.fromkeys(fd._ROOMS, "fairdarts_tf")
+    assert set(fd.__all__) == {"__version__", *fd._HOMES, *fd._ROOMS}
     assert Path(fd.__file__).with_name("py.typed").is_file()
 
 

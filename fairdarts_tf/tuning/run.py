@@ -73,6 +73,14 @@ def run_tuning(settings: TuningSettings, hypermodel: RunHyperModel, workdir: str
     Raises:
         FairDartsError: When settings, data or directory are unfit. What trials have saved until then is intact.
         WorkerLostError: When the chief is gone.
+
+    Example:
+        >>> model = fd.tuning.GenotypeHyperModel(
+        ...     fd.DartsSpace(nodes=1), init_channels=2, layers=3, epochs=1, steps_per_epoch=2, batch_size=50
+        ... )
+        >>> result = fd.run_tuning(fd.TuningSettings(what="genotype", trials=1), model, "runs/tuned")
+        >>> len(result.rows), result.genotype.kinds
+        (1, ('normal', 'reduce'))
     """
     if read_cluster().has_several:
         raise ConfigurationError(

@@ -32,6 +32,11 @@ class TuningSettings:
 
     Raises:
         ConfigurationError: When a value is outside its range.
+
+    Example:
+        >>> settings = fd.TuningSettings(tuner="hyperband", objective_cost="macs", objective_cost_weight=0.001)
+        >>> settings.trials, settings.hyperband_factor
+        (10, 3)
     """
 
     what: str = "search"
