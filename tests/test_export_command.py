@@ -159,7 +159,7 @@ def test_training_images_are_refused_where_all_were_trained_on(digits_network, t
 
 
 def test_a_keras_file_loads_as_help_says(workdir, tmp_path):
-    assert "import fairdarts_tf.serving, then keras.saving.load_model" in COMMAND.help()
+    assert "import fairdarts_tf.serving, then keras.saving.load_model" in " ".join(COMMAND.help().split())
     assert run_export(f"--workdir={workdir}", f"--output_dir={tmp_path / 'out'}", "--formats=keras", "--images=5") == 0
     program = """
 import sys, keras

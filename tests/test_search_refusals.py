@@ -65,8 +65,8 @@ def test_help_names_every_flag(capsys):
         init_channels layers nodes epochs steps_per_epoch batch_size learning_rate learning_rate_min
         alpha_learning_rate threshold method seed strategy checkpoint_steps flagfile"""
     for name in names.split():
-        assert f"--{name}:" in text
-    assert "--[no]download:" in text
+        assert f"  --{name}=" in text
+    assert "  --[no]download " in text
 
 
 def test_folders(capsys, tmp_path):

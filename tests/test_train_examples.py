@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 from pathlib import Path
@@ -24,23 +23,11 @@ def commands_in(text: str) -> list[list[str]]:
     return [shlex.split(line.split(". ")[0], comments=True) for line in lines]
 
 
-def settings_in(text: str) -> list[list[str]]:
-    """Returns each `TrainSettings(...)` of a text's Python blocks as flags."""
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    calls = [node for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
-    return [
-        [f"--{keyword.arg}={ast.literal_eval(keyword.value)}" for keyword in call.keywords]
-        for call in calls
-        if getattr(call.func, "attr", "") == "TrainSettings"
-    ]
-
-
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = {
     "help": commands_in(COMMAND.help()),
     "script": commands_in((PROJECT / "bin" / "train").read_text(encoding="utf-8")),
     "readme": commands_in(README),
-    "python": settings_in(README),
 }
 
 
@@ -49,7 +36,6 @@ def test_there_are_examples():
         "help": 3,
         "script": 1,
         "readme": 1,
-        "python": 1,
     }
 
 
