@@ -54,6 +54,7 @@ BASES = {
     "measure_data": ["--dataset=digits"],
     "measure_latency": ["--table=new.json"],
     "completion": ["bash"],
+    "tune": ["--workdir=new"],
 }
 """By command: flags with which it would go on to its work."""
 
@@ -95,6 +96,7 @@ NAMES = {
     "study": ("scale",),
     "measure_data": ("storages", "recipes"),
     "measure_latency": ("forms",),
+    "tune": ("what", "tuner", "objective_cost", "space", "relaxation"),
 }
 """Flags of text that stand for one of several names, or for what must exist."""
 

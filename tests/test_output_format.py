@@ -15,7 +15,7 @@ from fairdarts_tf.cli.completion_scripts import all_commands
 from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 
 COMMANDS = [command for command in all_commands() if command.name != "completion"]
-TABLES = {"random_search", "study"}
+TABLES = {"random_search", "study", "tune"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

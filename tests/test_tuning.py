@@ -71,11 +71,11 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     workdir = tmp_path_factory.mktemp("tuning") / "run"
     trained: list[str] = []
 
-    def counted(settings: TrainSettings, place: Path, until: int | None) -> object:
+    def counted(settings: TrainSettings, place: Path, until_epoch: int | None) -> object:
         trained.append(place.parent.name)
         if trained == ["0", "1"]:
             raise KeyboardInterrupt
-        return run_training(settings, place, until)
+        return run_training(settings, place, until_epoch=until_epoch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(short_training, "run_training", counted)
@@ -192,7 +192,7 @@ def test_a_second_process_is_refused(resumed: tuple[Path, list[str]], capsys: py
 
 
 def test_a_search_without_a_genotype_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fails(settings: SearchSettings, place: Path, until: int | None) -> None:
+    def fails(settings: SearchSettings, place: Path, until_epoch: int | None) -> None:
         raise GenotypeError("the search is complete, but the normal cell would be empty.")
 
     monkeypatch.setattr(search_hypermodel, "run_search", fails)

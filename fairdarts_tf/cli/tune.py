@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import signal
 import sys
 from collections.abc import Collection, Mapping
@@ -10,12 +11,16 @@ from collections.abc import Collection, Mapping
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_values
 from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.paper_values import SEARCHES
 from fairdarts_tf.random_search.settings import SHORT_TRAINING
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
+from fairdarts_tf.settings_values import CHOICES as SEARCH_CHOICES
+from fairdarts_tf.training.settings import CHOICES as TRAIN_CHOICES
 from fairdarts_tf.training.settings import TrainSettings
 from fairdarts_tf.tuning.plan import (
     FROM_SEARCH,
@@ -26,6 +31,7 @@ from fairdarts_tf.tuning.plan import (
     check_train_tuning,
     train_settings,
 )
+from fairdarts_tf.tuning.settings import CHOICES as TUNING_CHOICES
 from fairdarts_tf.tuning.settings import TuningSettings
 from fairdarts_tf.tuning.tuned import SEARCH_TUNED, TRAIN_TUNED, Tuned, read_tuned
 
@@ -38,9 +44,12 @@ Of a training: its flags are those of bin/train. Started again with the same --w
 stopped. It leaves trials.csv and best.flags, which bin/search or bin/train takes. Exit codes: 0 when all trials are
 done and one came to something, 2 for bad input or if none did, 75 when the chief of several workers is gone, 130 when
 stopped from the keyboard and 143 when terminated; both save first.""",
+    papers=SEARCHES,
 )
 
-_FORMATS = ("text", "json", "csv")
+_OWN_FLAGS = re.compile(rf"--(?=(?:{'|'.join(OF_SHORT_TRAINING)})\b)")
+"""Where the settings of the short training say flags of theirs, which here have a prefix."""
+
 _LATENCY = ("latency_table", "latency_form")
 
 
@@ -51,7 +60,7 @@ def _names(settings: type) -> list[str]:
 def _define_short_training() -> None:
     """Defines the flags of the short training: those of a training, with a prefix."""
     apart = flags.FlagValues()
-    define_flags(TrainSettings, {}, "", apart, defaults=SHORT_TRAINING, automatic=("init_channels",))
+    define_flags(TrainSettings, {}, "", apart, TRAIN_CHOICES, defaults=SHORT_TRAINING, automatic=("init_channels",))
     for name in OF_SHORT_TRAINING:
         flag = apart[name]
         flag.name = f"{PREFIX}{name}"
@@ -61,13 +70,11 @@ def _define_short_training() -> None:
 flags.DEFINE_string(
     "workdir", None, "The tuning's directory; made if absent.", flag_values=COMMAND.flags, module_name="tuning"
 )
-flags.DEFINE_enum(
-    "format", "text", _FORMATS, "How the table is printed.", flag_values=COMMAND.flags, module_name="tuning"
-)
-define_flags(TuningSettings, {}, "tuning", COMMAND.flags)
-define_flags(SearchSettings, {}, "search, and of a training what both have", COMMAND.flags)
-define_flags(TrainSettings, {}, "training (--what=train)", COMMAND.flags, without=_names(SearchSettings))
+define_flags(TuningSettings, {}, "tuning", COMMAND.flags, TUNING_CHOICES)
+define_flags(SearchSettings, {}, "search, and of a training what both have", COMMAND.flags, SEARCH_CHOICES)
+define_flags(TrainSettings, {}, "training (--what=train)", COMMAND.flags, TRAIN_CHOICES, without=_names(SearchSettings))
 _define_short_training()
+define_format(COMMAND.flags, TABLE_FORMATS)
 
 
 def main() -> int:
@@ -88,7 +95,8 @@ def main() -> int:
     load_tensorflow()
     from fairdarts_tf.tuning.run import run_tuning
 
-    result = run_tuning(settings, build(), workdir)
+    with results_alone(COMMAND.flags):
+        result = run_tuning(settings, build(), workdir)
     if result.stopped_by is not None:
         print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
@@ -151,7 +159,10 @@ def _search_and_training(recorded: Mapping[str, str]) -> tuple[SearchSettings, d
         if not COMMAND.flags[name].present and name in recorded:
             COMMAND.flags[name].parse(recorded[name])
     training = {name: COMMAND.flags[f"{PREFIX}{name}"].value for name in OF_SHORT_TRAINING}
-    check_held_back(train_settings(search, training))
+    try:
+        check_held_back(train_settings(search, training))
+    except ConfigurationError as error:
+        raise ConfigurationError(_OWN_FLAGS.sub(f"--{PREFIX}", str(error))) from None
     return search, training
 
 
@@ -173,8 +184,7 @@ def _refuse_others(own: Collection[str], what: str) -> None:
 def _printed(trials: object) -> str:
     from fairdarts_tf.tuning.results import to_json
 
-    prints = {"text": trials.text, "json": lambda: to_json(trials.document()), "csv": trials.csv}
-    return prints[COMMAND.flags.format]().rstrip("\n")
+    return formatted(COMMAND.flags, trials.text, lambda: to_json(trials.document()), trials.csv)
 
 
 def run() -> None:

@@ -34,6 +34,7 @@ FROM_SEARCH = (
     "sync_batch_norm",
     "checkpoint_steps",
     "on_nan",
+    "profile_steps",
 )
 """What a short training has from the search before it: the images, and how things are computed."""
 
@@ -91,8 +92,9 @@ def check_search_tuning(settings: SearchSettings, tuned: Sequence[Tuned] | None 
         ConfigurationError: When no search can have some of it.
     """
     if tuned is None:
-        fields = {name: [field.name for field in dataclasses.fields(search_space(name))] for name in SPACES}
-        others = {name for space in SPACES for name in fields[space]} - set(fields[settings.space])
+        fields = {name: {field.name for field in dataclasses.fields(search_space(name))} for name in SPACES}
+        own = {field.name for field in dataclasses.fields(search_space(settings.space))}
+        others = set().union(*fields.values()) - own
         tuned = tuple(one for one in SEARCH_TUNED if one.name not in others)
     check_corners(tuned, lambda values: space_of(dataclasses.replace(settings, **values_of(SearchSettings, values))))
     return tuple(tuned)
