@@ -51,6 +51,7 @@ BASES = {
     "benchmark": ["--what=search"],
     "random_search": ["--workdir=new"],
     "study": ["skip_counts", "--workdir=new"],
+    "tune": ["--workdir=new"],
     "measure_data": ["--dataset=digits"],
     "measure_latency": ["--table=new.json"],
     "completion": ["bash"],

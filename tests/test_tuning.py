@@ -71,11 +71,11 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     workdir = tmp_path_factory.mktemp("tuning") / "run"
     trained: list[str] = []
 
-    def counted(settings: TrainSettings, place: Path, until_epoch: int | None) -> object:
+    def counted(settings: TrainSettings, place: Path, **options: object) -> object:
         trained.append(place.parent.name)
         if trained == ["0", "1"]:
             raise KeyboardInterrupt
-        return run_training(settings, place, until_epoch=until_epoch)
+        return run_training(settings, place, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(short_training, "run_training", counted)
@@ -169,7 +169,7 @@ def test_refusals(resumed: tuple[Path, list[str]], tmp_path: Path, capsys: pytes
         ({"workdir": tmp_path / "a", "tune": "thresold"}, "Did you mean 'threshold'?"),
         ({"workdir": tmp_path / "a", "what": "train", "threshold": 0.7}, "--threshold means nothing with --what=train"),
         ({"workdir": tmp_path / "a", "drop_path": 0.1}, "it is --train_drop_path"),
-        ({"workdir": tmp_path / "a", "train_validation_portion": 0}, "--validation_portion is 0"),
+        ({"workdir": tmp_path / "a", "train_validation_portion": 0}, "--train_validation_portion is 0"),
         ({"workdir": tmp_path / "a", "what": "train"}, "which network?"),
         ({"workdir": tmp_path / "a", "what": "train", "genotype": "FairDARTS_x"}, "Did you mean"),
         ({"workdir": ""}, "--workdir"),
@@ -192,7 +192,7 @@ def test_a_second_process_is_refused(resumed: tuple[Path, list[str]], capsys: py
 
 
 def test_a_search_without_a_genotype_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fails(settings: SearchSettings, place: Path, until_epoch: int | None) -> None:
+    def fails(settings: SearchSettings, place: Path, **options: object) -> None:
         raise GenotypeError("the search is complete, but the normal cell would be empty.")
 
     monkeypatch.setattr(search_hypermodel, "run_search", fails)

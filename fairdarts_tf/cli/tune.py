@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import signal
 import sys
 from collections.abc import Collection, Mapping
@@ -11,28 +10,26 @@ from collections.abc import Collection, Mapping
 from absl import flags
 
 from fairdarts_tf.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED, Command
-from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone
+from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_values
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.paper_values import SEARCHES
 from fairdarts_tf.random_search.settings import SHORT_TRAINING
 from fairdarts_tf.runs import Run
+from fairdarts_tf.settings import CHOICES as SEARCH_CHOICES
 from fairdarts_tf.settings import SearchSettings
-from fairdarts_tf.settings_values import CHOICES as SEARCH_CHOICES
 from fairdarts_tf.training.settings import CHOICES as TRAIN_CHOICES
 from fairdarts_tf.training.settings import TrainSettings
 from fairdarts_tf.tuning.plan import (
     FROM_SEARCH,
     OF_SHORT_TRAINING,
     PREFIX,
-    check_held_back,
     check_search_tuning,
     check_train_tuning,
     train_settings,
 )
-from fairdarts_tf.tuning.settings import CHOICES as TUNING_CHOICES
-from fairdarts_tf.tuning.settings import TuningSettings
+from fairdarts_tf.tuning.settings import CHOICES, TuningSettings
 from fairdarts_tf.tuning.tuned import SEARCH_TUNED, TRAIN_TUNED, Tuned, read_tuned
 
 COMMAND = Command(
@@ -46,9 +43,6 @@ done and one came to something, 2 for bad input or if none did, 75 when the chie
 stopped from the keyboard and 143 when terminated; both save first.""",
     papers=SEARCHES,
 )
-
-_OWN_FLAGS = re.compile(rf"--(?=(?:{'|'.join(OF_SHORT_TRAINING)})\b)")
-"""Where the settings of the short training say flags of theirs, which here have a prefix."""
 
 _LATENCY = ("latency_table", "latency_form")
 
@@ -70,7 +64,7 @@ def _define_short_training() -> None:
 flags.DEFINE_string(
     "workdir", None, "The tuning's directory; made if absent.", flag_values=COMMAND.flags, module_name="tuning"
 )
-define_flags(TuningSettings, {}, "tuning", COMMAND.flags, TUNING_CHOICES)
+define_flags(TuningSettings, {}, "tuning", COMMAND.flags, CHOICES)
 define_flags(SearchSettings, {}, "search, and of a training what both have", COMMAND.flags, SEARCH_CHOICES)
 define_flags(TrainSettings, {}, "training (--what=train)", COMMAND.flags, TRAIN_CHOICES, without=_names(SearchSettings))
 _define_short_training()
@@ -103,7 +97,14 @@ def main() -> int:
     if result.trials is None:
         print("no more trials; the chief has the results.", file=sys.stderr)
         return 0
-    print(_printed(result.trials))
+    print(
+        formatted(
+            COMMAND.flags,
+            result.trials.text,
+            lambda: to_json(result.trials.document()),
+            result.trials.csv,
+        )
+    )
     return 0 if result.trials.best() else EXIT_BAD_INPUT
 
 
@@ -159,10 +160,7 @@ def _search_and_training(recorded: Mapping[str, str]) -> tuple[SearchSettings, d
         if not COMMAND.flags[name].present and name in recorded:
             COMMAND.flags[name].parse(recorded[name])
     training = {name: COMMAND.flags[f"{PREFIX}{name}"].value for name in OF_SHORT_TRAINING}
-    try:
-        check_held_back(train_settings(search, training))
-    except ConfigurationError as error:
-        raise ConfigurationError(_OWN_FLAGS.sub(f"--{PREFIX}", str(error))) from None
+    train_settings(search, training)
     return search, training
 
 
@@ -179,12 +177,6 @@ def _refuse_others(own: Collection[str], what: str) -> None:
             raise ConfigurationError(f"--{name} is of a training: with --what={what} it is --{PREFIX}{name}.")
         if name in _names(SearchSettings) or name.startswith(PREFIX) or name in _names(TrainSettings):
             raise ConfigurationError(f"--{name} means nothing with --what={what}. Leave it out.")
-
-
-def _printed(trials: object) -> str:
-    from fairdarts_tf.tuning.results import to_json
-
-    return formatted(COMMAND.flags, trials.text, lambda: to_json(trials.document()), trials.csv)
 
 
 def run() -> None:

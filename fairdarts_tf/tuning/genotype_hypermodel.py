@@ -20,7 +20,7 @@ from fairdarts_tf.training.run import build_training
 from fairdarts_tf.tuning.genotype_choices import genotype_space
 from fairdarts_tf.tuning.hypermodel import RunHyperModel
 from fairdarts_tf.tuning.outcome import Judgement, Outcome
-from fairdarts_tf.tuning.plan import check_held_back, train_settings
+from fairdarts_tf.tuning.plan import train_settings
 from fairdarts_tf.tuning.short_training import DEFAULTS, prefixed, train_shortly
 
 GENOTYPE = "genotype.json"
@@ -70,7 +70,7 @@ class GenotypeHyperModel(RunHyperModel):
         self.max_skips = max_skips
         self.training = {**SHORT_TRAINING, **training}
         self._images = (image_shape, num_classes)
-        check_held_back(train_settings(self.search, self.training))
+        train_settings(self.search, self.training)  # Refuses what is unfit.
         self.latency = (self.search.latency_table, self.search.latency_form)
 
     @property

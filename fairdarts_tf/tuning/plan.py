@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import load_genotype
@@ -57,7 +59,7 @@ def train_settings(
         genotype: What is trained. Defaults to any, where only the other settings matter.
 
     Raises:
-        ConfigurationError: When a setting is unfit, or not the training's own.
+        ConfigurationError: When a setting is unfit, or not the training's own, or nothing is held back to judge it by.
     """
     others = [name for name in training if name not in OF_SHORT_TRAINING]
     if others:
@@ -66,7 +68,20 @@ def train_settings(
             "from the search. Set it there."
         )
     shared = {name: getattr(search, name) for name in FROM_SEARCH}
-    return TrainSettings(genotype=genotype, **shared, **training)
+    with _with_prefix():
+        settings = TrainSettings(genotype=genotype, **shared, **training)
+        check_held_back(settings)
+    return settings
+
+
+@contextlib.contextmanager
+def _with_prefix() -> Iterator[None]:
+    """Lets an error name the short training's flags as they are called here."""
+    try:
+        yield
+    except ConfigurationError as error:
+        own = "|".join(sorted(OF_SHORT_TRAINING, key=len, reverse=True))
+        raise ConfigurationError(re.sub(rf"--({own})\b", rf"--{PREFIX}\1", str(error))) from error
 
 
 def check_held_back(settings: TrainSettings) -> None:

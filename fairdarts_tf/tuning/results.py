@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,8 +141,3 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def to_json(document: dict[str, Any]) -> str:
-    """Returns a document as JSON text."""
-    return json.dumps(document, indent=2)

@@ -105,8 +105,8 @@ def _tune(settings: TuningSettings, hypermodel: RunHyperModel, run: Run, own: Ro
     oracle.on_end = trials.write
     oracle.verbose = 0
     judgement = Judgement(settings.objective_cost, settings.objective_cost_weight, *hypermodel.latency)
-    # What KerasTuner prints is of no use to a program that reads the results.
-    with contextlib.redirect_stdout(sys.stderr):
+    # What KerasTuner prints is of no use to a program that reads the results; its chief prints it for every trial.
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere if own is Role.CHIEF else sys.stderr):
         with _broken_files_named(run):
             tuner = RunTuner(oracle, hypermodel, judgement, run.workdir)
         stopped_by = _search(tuner, own)

@@ -20,7 +20,7 @@ from fairdarts_tf.sensitivity import load_weights
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.tuning.hypermodel import RunHyperModel, raise_if_stopped
 from fairdarts_tf.tuning.outcome import Judgement, Outcome, seconds_of
-from fairdarts_tf.tuning.plan import check_held_back, check_search_tuning, train_settings
+from fairdarts_tf.tuning.plan import check_search_tuning, train_settings
 from fairdarts_tf.tuning.short_training import DEFAULTS, prefixed, train_shortly
 from fairdarts_tf.tuning.tuned import Tuned, tuned_values
 
@@ -47,7 +47,7 @@ class SearchHyperModel(RunHyperModel):
         self.tuned = check_search_tuning(settings, tuned)
         self.columns = tuple(one.name for one in self.tuned)
         self.training = {**SHORT_TRAINING, **training}
-        check_held_back(train_settings(settings, self.training))
+        train_settings(settings, self.training)  # Refuses what is unfit.
         self.latency = (settings.latency_table, settings.latency_form)
 
     @property
