@@ -42,7 +42,7 @@ def as_flags(**values: object) -> list[str]:
 class NoLog:
     """Stands for TensorBoard's log and writes nothing."""
 
-    def __init__(self, run: Run, *_: object) -> None:
+    def __init__(self, run: Run, *rest: object) -> None:
         pass
 
     def __call__(self, row: Row, recorder: Recorder) -> None:
