@@ -20,6 +20,8 @@ from fairdarts_tf.tuning.places import BEST_FLAGS, BEST_RUN, TABLE, Places
 _STATUS = {TrialStatus.COMPLETED: "completed", TrialStatus.FAILED: "failed", TrialStatus.INVALID: "failed"}
 _HEAD = ("rank", "trial", "status", OBJECTIVE, *METRICS, "epochs")
 _END = ("failure",)
+_WIDEST = 60
+"""Characters of a column of the table for people; trials.csv has all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,4 +142,5 @@ def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
