@@ -55,7 +55,6 @@ BASES = {
     "measure_data": ["--dataset=digits"],
     "measure_latency": ["--table=new.json"],
     "completion": ["bash"],
-    "tune": ["--workdir=new"],
 }
 """By command: flags with which it would go on to its work."""
 
