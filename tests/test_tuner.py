@@ -157,7 +157,7 @@ def test_goes_on_where_it_stopped(tmp_path: Path, tuner: str, error: BaseExcepti
     assert not list((tmp_path / "run").rglob(".lock"))
 
 
-@pytest.mark.parametrize(("tuner", "step"), [("random", 1), ("hyperband", 17)])
+@pytest.mark.parametrize(("tuner", "step"), [("random", 1), pytest.param("hyperband", 5, marks=pytest.mark.slow)])
 def test_killed_in_any_write_of_kerastuners_files_it_loses_no_trial(tmp_path: Path, tuner: str, step: int):
     options = {"tuner": tuner, "trials": 3}
     expected = tune(tmp_path / "whole", **options)

@@ -220,6 +220,7 @@ def test_a_paused_search_goes_on_as_if_it_had_not_paused(resumed: tuple[Path, li
                 np.testing.assert_array_equal(found[kind], alphas)
 
 
+@pytest.mark.slow
 def test_a_training(tmp_path: Path):
     flags = tiny_training.TINY | {
         "what": "train",
