@@ -33,6 +33,9 @@ PIXELS_CONV = "pixels_conv_3x3"
 PIXELS_CONV_RELU6 = "pixels_conv_3x3_relu6"
 """The same with ReLU6, in S2."""
 
+FIRST_BLOCK = "first_block"
+"""3x3 depthwise, ReLU6, 1x1 convolution without a residual connection: the fixed block of S2."""
+
 CONV_RELU6 = "conv_1x1_relu6"
 """1x1 convolution, BatchNorm, ReLU6: the head of S2."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fairdarts_tf.costs import Cost, NetworkSize, Part, convolution_cost, linear_cost, norm_cost
 from fairdarts_tf.genotypes import SKIP
-from fairdarts_tf.layer_shapes import CLASSIFIER, CONV_RELU6, PIXELS_CONV_RELU6, LayerShape
+from fairdarts_tf.layer_shapes import CLASSIFIER, CONV_RELU6, FIRST_BLOCK, PIXELS_CONV_RELU6, LayerShape
 from fairdarts_tf.mobile_genotypes import KINDS, MobileGenotype, MobileLayer, bottleneck
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def mobile_network_parts(genotype: MobileGenotype, size: NetworkSize) -> Iterato
     shape = LayerShape(PIXELS_CONV_RELU6, size.image_size, size.image_channels, stem, genotype.stem_stride)
     yield Part("stem", "convolution", _normalized(9, size.image_channels, stem, side), shape)
     cost = _normalized(9, 1, stem, side) + _normalized(1, stem, first, side)
-    yield Part("first_block", _FIRST, cost, LayerShape(_FIRST, side, stem, first))
+    yield Part("first_block", _FIRST, cost, LayerShape(FIRST_BLOCK, side, stem, first))
     for layer in genotype.layers():
         shape = LayerShape(layer.operation, side, layer.inputs, layer.width, layer.stride)
         name = f"{_LAYER}{layer.number}"

@@ -9,8 +9,9 @@ layer passes on one operation, not a sum. With p the mixing weights divided by t
 
 The gradient of the loss in gate j is ``<dy, o_j(x)>``, and that in the alphas follows as if the gates were q
 (ProxylessNAS, equation 4): with the softmax ``sum over the K of <dy, o_j(x)> * q_j * (delta_ij - q_i)``. It sums to 0
-over the K operations, so that to the first order the weights of all others stay what they are; ProxylessNAS, which
-steps further, shifts the K alphas after each step to the same end. With the sigmoid the last factors are
+over the K operations, which keeps the mean of their alphas, not the sum of their weights: ProxylessNAS shifts the K
+alphas after each step so that the weights of all others stay what they are, which is not done here. With the sigmoid
+the last factors are
 ``(delta_ij - q_i) * (1 - sigmoid(alpha_i))``, and no other weight depends on these alphas at all.
 
 A step of the weights needs the operation alone that is passed on, and computes no other.

@@ -91,7 +91,8 @@ def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_layers(seed):
     genotype = S2.derive({"layers": table})
     for price in (MACS, PARAMS, SHAPES):
         found = expected(S2, MOBILE, price, "threshold_sparse", {"layers": table})
-        assert found == pytest.approx(network_price(genotype, MOBILE, price), rel=1e-14)
+        known = network_price(genotype, MOBILE, price)
+        assert found == (pytest.approx(known, rel=1e-14) if price is SHAPES else known)
 
 
 def test_where_more_is_on_than_kept_it_is_the_mean_over_the_choices():

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from fairdarts_tf import layer_shapes
-from fairdarts_tf.bottlenecks import ConvolutionUnit
+from fairdarts_tf.bottlenecks import ConvolutionUnit, InvertedBottleneck
 from fairdarts_tf.cells import ConvolutionBlock
 from fairdarts_tf.layer_shapes import LayerShape
 from fairdarts_tf.mobile_genotypes import bottleneck
@@ -61,6 +61,10 @@ def _unit(side: int) -> Callable[[LayerShape], Compute]:
     return lambda shape: _built(ConvolutionUnit(shape.outputs, side, shape.stride), shape)
 
 
+def _first_block(shape: LayerShape) -> Compute:
+    return _built(InvertedBottleneck(shape.outputs, expansion=1), shape)
+
+
 def _of_pixels(build: Callable[[LayerShape], Compute]) -> Callable[[LayerShape], Compute]:
     """Lets a layer read bytes of pixels, normalised as `ServingNetwork` does."""
 
@@ -104,6 +108,7 @@ def _built(layer: keras.layers.Layer, shape: LayerShape) -> Compute:
 _BUILDERS: dict[str, Callable[[LayerShape], Compute]] = {
     layer_shapes.PIXELS_CONV: _of_pixels(_convolution(3, activate=False)),
     layer_shapes.PIXELS_CONV_RELU6: _of_pixels(_unit(3)),
+    layer_shapes.FIRST_BLOCK: _first_block,
     layer_shapes.CONV_RELU6: _unit(1),
     layer_shapes.RELU_CONV_3X3: _convolution(3),
     layer_shapes.RELU_CONV_1X1: _convolution(1),
