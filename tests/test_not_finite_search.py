@@ -130,7 +130,7 @@ def test_a_retry_halves_both_rates_and_outlives_a_crash(tmp_path, monkeypatch, c
         # The step after the first checkpoint, which is the model as it was built: seen at the second time.
         (1, 0, ["0"], "whatever the learning rates"),
         # The step after the second checkpoint: at the second time it goes back to the first.
-        (2, 1, ["1", "0", "1"], "3 times did not help"),
+        pytest.param(2, 1, ["1", "0", "1"], "3 times did not help", marks=pytest.mark.slow),
     ],
 )
 def test_retries_end(tmp_path, monkeypatch, step, checkpoint_steps, went_back_to, message):

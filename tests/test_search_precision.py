@@ -52,7 +52,7 @@ def exact() -> tuple[np.ndarray, dict[str, float], object]:
     return searched()
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_lower_precision_follows_float32(exact, precision):
     alphas, logs, _ = exact
     assert np.ptp(alphas) > 0.1, "the alphas have parted"

@@ -39,9 +39,14 @@ def test_there_are_examples():
     }
 
 
-@pytest.mark.parametrize(
-    "flags", sorted({tuple(flags) for found in EXAMPLES.values() for flags in found}), ids=lambda flags: flags[0]
-)
+def distinct_examples() -> list[object]:
+    """Returns each example once. Those without a configuration, which train networks of the papers' size, are slow."""
+    found = sorted({tuple(flags) for found in EXAMPLES.values() for flags in found})
+    marks = [() if flags[0].startswith("--flagfile") else pytest.mark.slow for flags in found]
+    return [pytest.param(flags, marks=mark, id=flags[0]) for flags, mark in zip(found, marks, strict=True)]
+
+
+@pytest.mark.parametrize("flags", distinct_examples())
 def test_it_runs(tmp_path, monkeypatch, request, flags):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(PROJECT / "configs")

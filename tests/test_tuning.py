@@ -272,6 +272,7 @@ def test_genotypes_by_hyperband(tmp_path: Path):
     assert load_genotype(found[0].genotype) == load_genotype(tmp_path / "run" / "genotype.json")
 
 
+@pytest.mark.slow
 def test_kerastuners_own_tuner_in_a_few_lines(tmp_path: Path):
     images = fd.load_dataset("digits", "train")
     arrays = images.images[:100].astype("float32") / 255, images.labels[:100]
