@@ -39,7 +39,10 @@ def layer_function(shape: LayerShape, copies: int = 1) -> tf.types.experimental.
         outputs = [layer(*images[place * count : (place + 1) * count]) for place, layer in enumerate(layers)]
         return [output[(slice(0, 1),) * len(output.shape)] for output in outputs]
 
-    return tf.function(compute, input_signature=[image] * (count * copies), autograph=False).get_concrete_function()
+    function = tf.function(compute, input_signature=[image] * (count * copies), autograph=False).get_concrete_function()
+    # TensorFlow holds a function's variables weakly: collected in between, they are missing when it is converted.
+    function.layers = layers
+    return function
 
 
 def _operation(shape: LayerShape) -> Compute:
