@@ -82,7 +82,7 @@ def cost_aim(settings: SearchSettings, image_shape: tuple[int, int, int], num_cl
             f"({price.name}) at {space.describe_size(size)}. Choose a target between, or another size "
             "(--cost_channels, --cost_layers, --cost_image_size)."
         )
-    return CostAim(price, size, target, space.expected_cost(size, price, settings.method))
+    return CostAim(price, size, target, space.expected_cost(size, price, settings.method, settings.relaxation))
 
 
 def _price(settings: SearchSettings, space: SearchSpace, size: NetworkSize) -> Price:

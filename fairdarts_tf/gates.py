@@ -1,10 +1,10 @@
 """Expectations over gates: mixing weights, read as the probabilities that operations are on.
 
 Each gate is on with its own probability p, independently of the others. A derivation keeps only the strongest of those
-that are on. Which these are is read off the odds p / (1 - p), which for a sigmoid are exp(alpha): gates are drawn one
-after the other in proportion to their odds (Plackett, 1975), as if the alphas were ordered after Gumbel noise was added
-to each. So of operations that all ended near 1 those with the larger alphas are the likelier ones, and the choice among
-them still has a gradient.
+that are on. Which these are is read off exp(alpha), up to a factor of the row: for a sigmoid the odds p / (1 - p), for
+a softmax p itself. Gates are drawn one after the other in proportion to that strength (Plackett, 1975), as if the
+alphas were ordered after Gumbel noise was added to each. So of operations that all ended near 1 those with the larger
+alphas are the likelier ones, and the choice among them still has a gradient.
 
 Where no more gates are on than are kept there is nothing to choose: at probabilities of 0 and 1 all is exact then. All
 functions are differentiable and take float64 tensors whose last axis holds the gates.
@@ -16,6 +16,8 @@ import tensorflow as tf
 
 _LEAST = 1e-12
 """Probabilities are kept from 0 and 1 by so much where their odds are taken."""
+_LEAST_SHARE = 1e-30
+"""Shares are kept from 0 by so little that a share of 1 beside others of 0 is all, to the last digit."""
 
 
 def any_on(probabilities: tf.Tensor) -> tf.Tensor:
@@ -31,6 +33,16 @@ def count_distribution(probabilities: tf.Tensor) -> tf.Tensor:
         zero = tf.zeros_like(gate)
         counts = [(1 - gate) * off + gate * on for off, on in zip([*counts, zero], [zero, *counts], strict=True)]
     return tf.stack(counts, axis=-1)
+
+
+def strengths(weights: tf.Tensor, competing: bool) -> tf.Tensor:
+    """Returns exp(alpha) of mixing weights, up to a factor of their row, of the same shape.
+
+    Args:
+        weights: Mixing weights, (..., operations).
+        competing: Whether those of a row sum to 1 (the softmax), and are the probabilities themselves.
+    """
+    return tf.maximum(weights, _LEAST_SHARE) if competing else odds(weights)
 
 
 def odds(probabilities: tf.Tensor) -> tf.Tensor:

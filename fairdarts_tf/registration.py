@@ -77,6 +77,7 @@ def register_relaxation(name: str, relaxation: Relaxation) -> None:
         relaxation: With ``of_tensor(alphas, in_play=None)`` and ``of_array(alphas, in_play=None)``, one formula for
             tensors and for arrays in float64: from (..., rows, operations) to the same shape, in [0, 1]. Where
             ``in_play``, (rows, operations), is False there is no operation, and its weight is 0; in S1 it is None.
+            An attribute ``competes = True`` says that the weights of a row sum to 1: an expected cost goes by it.
 
     Raises:
         ConfigurationError: When the name is taken or of another form, or a method is missing.

@@ -28,7 +28,13 @@ class Relaxation(Protocol):
 
     Where not all entries of a table exist, ``in_play`` (rows, operations) says which do; the others have a weight of 0,
     and the rest is as if they were not there.
+
+    Attributes:
+        competes: Whether the weights of a row sum to 1, so that each is the probability of its operation to be the one
+            chosen; one's own relaxation may leave it out for False.
     """
+
+    competes: bool
 
     def of_tensor(self, alphas: tf.Tensor, in_play: np.ndarray | None = None) -> tf.Tensor:
         """Returns the mixing weights, differentiable in the alphas."""
@@ -39,6 +45,8 @@ class Relaxation(Protocol):
 
 class Sigmoid:
     """The logistic function of each alpha (FairDARTS): operations do not compete."""
+
+    competes = False
 
     def of_tensor(self, alphas: tf.Tensor, in_play: np.ndarray | None = None) -> tf.Tensor:
         """Returns the mixing weights, differentiable in the alphas."""
@@ -55,6 +63,8 @@ class Sigmoid:
 
 class Softmax:
     """The softmax over an edge's operations (DARTS): what one gains the others lose."""
+
+    competes = True
 
     def of_tensor(self, alphas: tf.Tensor, in_play: np.ndarray | None = None) -> tf.Tensor:
         """Returns the mixing weights, differentiable in the alphas."""
@@ -78,6 +88,15 @@ class Softmax:
 
 RELAXATIONS: dict[str, Relaxation] = {"sigmoid": Sigmoid(), "softmax": Softmax()}
 """Every relaxation by name. A new one is a class above and a line here."""
+
+
+def competes(name: str) -> bool:
+    """Returns whether the mixing weights of a row sum to 1 with the relaxation called ``name``.
+
+    Raises:
+        ConfigurationError: When there is no such relaxation.
+    """
+    return getattr(relaxation(name), "competes", False)
 
 
 def relaxation(name: str) -> Relaxation:

@@ -19,6 +19,7 @@ from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.genotypes import Genotype, GenotypeItem
 from fairdarts_tf.history import History
 from fairdarts_tf.prices import MACS, PARAMS, Price, network_price
+from fairdarts_tf.relaxations import RELAXATIONS
 from fairdarts_tf.search_run import build_search
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces.darts import DartsSpace
@@ -56,15 +57,16 @@ def one_hot_cells(space: DartsSpace, method: str, seed: int) -> dict[str, np.nda
 function_of = functools.cache(lambda space, *arguments: space.expected_cost(*arguments))
 
 
-def expected(space, size, price, method, weights) -> float:
-    return float(function_of(space, size, price, method)({kind: tf.constant(t) for kind, t in weights.items()}))
+def expected(space, size, price, method, weights, relaxation="sigmoid") -> float:
+    function = function_of(space, size, price, method, relaxation)
+    return float(function({kind: tf.constant(table) for kind, table in weights.items()}))
 
 
 @pytest.mark.parametrize("price", [MACS, PARAMS, SHAPES], ids=["macs", "params", "latency"])
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), small=st.booleans())
-def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_cells(price, method, seed, small):
+@given(seed=st.integers(0, 2**32 - 1), small=st.booleans(), relaxation=st.sampled_from(sorted(RELAXATIONS)))
+def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_cells(price, method, seed, small, relaxation):
     space, size = (SMALL_S1, SMALL) if small else (S1, PAPERS)
     weights = one_hot_cells(space, method, seed)
     try:
@@ -72,7 +74,7 @@ def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_cells(price, method, se
     except GenotypeError:
         return  # A cell without inputs is none.
     assert sum(map(len, (genotype.normal, genotype.reduce))) <= sum(int(table.sum()) for table in weights.values())
-    found, true = expected(space, size, price, method, weights), network_price(genotype, size, price)
+    found, true = expected(space, size, price, method, weights, relaxation), network_price(genotype, size, price)
     if price is SHAPES:
         assert found == pytest.approx(true, rel=1e-12)
     else:
@@ -80,9 +82,10 @@ def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_cells(price, method, se
         assert true == getattr(network_cost(genotype, size), price.name)
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("relaxation", sorted(RELAXATIONS))
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_layers(seed):
+def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_layers(relaxation, seed):
     random = np.random.default_rng(seed)
     in_play = S2.in_play["layers"]
     table = np.zeros(in_play.shape)
@@ -90,9 +93,36 @@ def test_at_one_hot_alphas_it_is_the_cost_of_the_derived_layers(seed):
         row[random.choice(np.flatnonzero(exists))] = 1
     genotype = S2.derive({"layers": table})
     for price in (MACS, PARAMS, SHAPES):
-        found = expected(S2, MOBILE, price, "threshold_sparse", {"layers": table})
+        found = expected(S2, MOBILE, price, "threshold_sparse", {"layers": table}, relaxation)
         known = network_price(genotype, MOBILE, price)
         assert found == (pytest.approx(known, rel=1e-14) if price is SHAPES else known)
+
+
+def test_with_the_softmax_a_layer_costs_the_mean_by_its_weights():
+    """The layers' operations priced by hand: only the sum is the library's."""
+    alphas = np.random.default_rng(0).normal(size=S2.alpha_shapes["layers"])
+    weights = RELAXATIONS["softmax"].of_array(alphas, S2.in_play["layers"])
+    one_by_one = np.zeros_like(weights)
+    first = S2.in_play["layers"].argmax(axis=1)
+    for row, column in np.argwhere(S2.in_play["layers"]):
+        columns = np.where(np.arange(len(first)) == row, column, first)
+        genotype = S2.derive({"layers": np.eye(weights.shape[1])[columns]})
+        one_by_one[row, column] = network_cost(genotype, MOBILE).macs
+    base = one_by_one[0, first[0]]
+    mean = base + np.sum(weights * np.where(S2.in_play["layers"], one_by_one - base, 0))
+    found = expected(S2, MOBILE, MACS, "threshold_sparse", {"layers": weights}, "softmax")
+    assert found == pytest.approx(mean, rel=1e-12)
+    assert expected(S2, MOBILE, MACS, "threshold_sparse", {"layers": weights}) != pytest.approx(mean, rel=1e-3)
+
+
+def test_alphas_give_either_relaxation_the_same_choice_within_a_layer():
+    """exp(alpha), up to a factor: of the sigmoid's odds, and of the softmax' shares."""
+    alphas = np.random.default_rng(0).normal(size=S2.alpha_shapes["layers"])
+    costs = []
+    for name in ("sigmoid", "softmax"):
+        weights = {"layers": RELAXATIONS[name].of_array(alphas, S2.in_play["layers"])}
+        costs.append(expected(S2, MOBILE, MACS, "threshold_sparse", weights, name))
+    assert costs[0] == pytest.approx(costs[1], rel=1e-9)
 
 
 def test_where_more_is_on_than_kept_it_is_the_mean_over_the_choices():
@@ -113,12 +143,13 @@ def test_where_more_is_on_than_kept_it_is_the_mean_over_the_choices():
     [(SMALL_S1, SMALL, method) for method in METHODS] + [(S2, MOBILE, "threshold_sparse")],
     ids=lambda value: getattr(value, "name", str(value)),
 )
-def test_gradient(space, size, method):
+@pytest.mark.parametrize("relaxation", sorted(RELAXATIONS))
+def test_gradient(space, size, method, relaxation):
     """Against central differences, at mixing weights in between."""
     random = np.random.default_rng(0)
     weights = {kind: random.uniform(0.05, 0.95, shape) for kind, shape in space.alpha_shapes.items()}
     weights = {kind: table * space.in_play.get(kind, True) for kind, table in weights.items()}
-    function = space.expected_cost(size, SHAPES, method)
+    function = space.expected_cost(size, SHAPES, method, relaxation)
     tensors = {kind: tf.constant(table) for kind, table in weights.items()}
     with tf.GradientTape() as tape:
         tape.watch(tensors)

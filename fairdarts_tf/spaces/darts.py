@@ -10,6 +10,7 @@ from fairdarts_tf import derivation
 from fairdarts_tf.alphas import edge_endpoints, edge_names, nodes_of
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotypes import DARTS_OPERATIONS, FAIRDARTS_OPERATIONS, Genotype, known_operations
+from fairdarts_tf.relaxations import competes
 from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.reductions import reduction_cells
 from fairdarts_tf.spaces.space import SearchSpace
@@ -180,14 +181,14 @@ class DartsSpace(SearchSpace):
 
         return cell_parts(self._candidates, self.nodes, size)
 
-    def expected_cost(self, size: NetworkSize, price: Price, method: str) -> ExpectedCost:
+    def expected_cost(self, size: NetworkSize, price: Price, method: str, relaxation: str = "sigmoid") -> ExpectedCost:
         """Returns the expected cost; see `fairdarts_tf.spaces.expected_costs.ExpectedCellCost`."""
         from fairdarts_tf.spaces.cell_prices import cell_prices
         from fairdarts_tf.spaces.expected_costs import ExpectedCellCost
 
         prices = cell_prices(self._candidates, self.nodes, size, price)
         columns = [column for column, name in enumerate(self.operations) if name != "none"]
-        return ExpectedCellCost(prices, columns, derivation.METHODS[method])
+        return ExpectedCellCost(prices, columns, derivation.METHODS[method], competes(relaxation))
 
     def extreme_genotypes(self, size: NetworkSize, price: Price, method: str) -> tuple[Genotype, Genotype]:
         """Returns the genotypes whose operations cost least and most; see `fairdarts_tf.spaces.cell_prices`."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from fairdarts_tf.alphas import edge_endpoints, nodes_of
 from fairdarts_tf.derivation import Method
-from fairdarts_tf.gates import any_on, count_distribution, drawn, expected_kept, odds
+from fairdarts_tf.gates import any_on, count_distribution, drawn, expected_kept, strengths
 from fairdarts_tf.genotypes import INPUTS
 from fairdarts_tf.spaces.cell_prices import Alignment, CellPrices
 
@@ -32,23 +32,27 @@ class ExpectedCost(Protocol):
 class ExpectedLayerCost:
     """The expected cost of a chain of layers, each of which has one operation.
 
-    ``fixed + sum over layers and operations of cost * o / (sum over the layer's operations of o)``, with the odds
-    ``o = w / (1 - w)`` of the mixing weights, which for the sigmoid are exp(alpha).
+    ``fixed + sum over layers and operations of cost * s / (sum over the layer's operations of s)``, with the strengths
+    ``s`` of `fairdarts_tf.gates.strengths`, in proportion to exp(alpha): with the softmax the shares are the mixing
+    weights themselves (ProxylessNAS, Cai, Zhu and Han, ICLR 2019, section 3.3).
 
     Args:
         fixed: The cost of what every network has.
         costs: Of each operation, (layers, operations), by kind; where an operation does not exist its weight must be 0.
+        competing: Whether the mixing weights of a layer sum to 1. Defaults to False.
     """
 
-    def __init__(self, fixed: float, costs: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, fixed: float, costs: Mapping[str, np.ndarray], competing: bool = False) -> None:
         self._fixed = fixed
         self._costs = dict(costs)
+        self._competing = competing
 
     def __call__(self, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the expected cost, a float64 scalar."""
         total = tf.constant(self._fixed, tf.float64)
         for kind, costs in self._costs.items():
-            total += tf.reduce_sum(drawn(odds(tf.cast(weights[kind], tf.float64)), 1) * costs)
+            drawn_once = drawn(strengths(tf.cast(weights[kind], tf.float64), self._competing), 1)
+            total += tf.reduce_sum(drawn_once * costs)
         return total
 
 
@@ -63,12 +67,14 @@ class ExpectedCellCost:
         prices: What each choice costs.
         columns: The columns of the tables of weights that the prices' operations have: all but ``none``.
         method: How the network will be derived.
+        competing: Whether the mixing weights of an edge sum to 1. Defaults to False.
     """
 
-    def __init__(self, prices: CellPrices, columns: Sequence[int], method: Method) -> None:
+    def __init__(self, prices: CellPrices, columns: Sequence[int], method: Method, competing: bool = False) -> None:
         self._prices = prices
         self._columns = list(columns)
         self._method = method
+        self._competing = competing
 
     def __call__(self, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the expected cost, a float64 scalar."""
@@ -89,8 +95,9 @@ class ExpectedCellCost:
         places = edge_endpoints(nodes_of(int(weights.shape[0])))
         for _, of_node in itertools.groupby(range(len(places)), key=lambda edge: places[edge][0]):
             edges = list(of_node)
-            operations, on, strengths = (tf.gather(values, edges) for values in of_edges)
-            operations, on, has_input = self._node(operations, on, strengths, tf.stack(exists[: len(edges)]))
+            operations, on, has_input = self._node(
+                *(tf.gather(values, edges) for values in of_edges), tf.stack(exists[: len(edges)])
+            )
             kept.append(operations)
             for source in range(INPUTS):
                 read[source].append(on[source])
@@ -107,28 +114,27 @@ class ExpectedCellCost:
         """Returns, edge by edge, what is kept of its operations if the edge is, and how it stands in its node.
 
         That is the probability that an operation is on and kept, (edges, operations); that of the edge to have one; and
-        its strength: the strongest of several operations with Gumbel noise is as strong as the sum of their odds.
+        its strength: the strongest of several operations with Gumbel noise is as strong as the sum of their strengths.
         Without a threshold every edge has an operation.
         """
-        strengths = odds(weights)
+        of_operations = strengths(weights, self._competing)
+        of_edges = tf.reduce_sum(of_operations, axis=1)
         if self._method.has_threshold:
-            kept = expected_kept(weights, strengths, self._method.operations_kept)
-            return kept, any_on(weights), tf.reduce_sum(strengths, axis=1)
-        kept = drawn(strengths, self._method.operations_kept)
-        return kept, tf.ones_like(weights[:, 0]), tf.reduce_sum(strengths, axis=1)
+            return expected_kept(weights, of_operations, self._method.operations_kept), any_on(weights), of_edges
+        return drawn(of_operations, self._method.operations_kept), tf.ones_like(of_edges), of_edges
 
     def _node(
-        self, operations: tf.Tensor, on: tf.Tensor, strengths: tf.Tensor, exists: tf.Tensor
+        self, operations: tf.Tensor, on: tf.Tensor, of_edges: tf.Tensor, exists: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the probabilities of a node's operations, of its edges, and of the node.
 
         Args:
             operations: See `_edges`, of the node's edges.
             on: See `_edges`.
-            strengths: See `_edges`.
+            of_edges: Strengths; see `_edges`.
             exists: Probability that each edge's source exists.
         """
-        edges = expected_kept(on, strengths, self._method.edges_kept) * exists
+        edges = expected_kept(on, of_edges, self._method.edges_kept) * exists
         share = tf.math.divide_no_nan(edges, on)
         return operations * share[:, tf.newaxis], edges, any_on(on * exists)
 

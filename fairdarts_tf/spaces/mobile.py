@@ -24,6 +24,7 @@ from fairdarts_tf.mobile_genotypes import (
     MobileLayer,
     MobileStage,
 )
+from fairdarts_tf.relaxations import competes
 from fairdarts_tf.settings_checks import values_of
 from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.space import SearchSpace
@@ -293,13 +294,13 @@ class MobileSpace(SearchSpace):
         yield from fixed_parts(self, size)
         yield from (part for _, _, part in choice_parts(self, size))
 
-    def expected_cost(self, size: NetworkSize, price: Price, method: str) -> ExpectedCost:
+    def expected_cost(self, size: NetworkSize, price: Price, method: str, relaxation: str = "sigmoid") -> ExpectedCost:
         """Returns the expected cost; see `fairdarts_tf.spaces.expected_costs.ExpectedLayerCost`."""
         from fairdarts_tf.mobile_costs import fixed_parts
         from fairdarts_tf.spaces.expected_costs import ExpectedLayerCost
 
         fixed = float(sum(map(price.of, fixed_parts(self, size))))
-        return ExpectedLayerCost(fixed, {KINDS[0]: self._choice_prices(size, price)})
+        return ExpectedLayerCost(fixed, {KINDS[0]: self._choice_prices(size, price)}, competes(relaxation))
 
     def extreme_genotypes(self, size: NetworkSize, price: Price, method: str) -> tuple[MobileGenotype, MobileGenotype]:
         """Returns the genotypes that cost least and most."""

@@ -155,20 +155,22 @@ class SearchSpace(ABC):
         """Yields parts of networks among which is every part that a network of this space may have at a size."""
 
     @abstractmethod
-    def expected_cost(self, size: NetworkSize, price: Price, method: str) -> ExpectedCost:
+    def expected_cost(self, size: NetworkSize, price: Price, method: str, relaxation: str = "sigmoid") -> ExpectedCost:
         """Returns the expected cost of the network that will be derived, a function of the mixing weights.
 
         Args:
             size: Of that network.
             price: The kind of cost.
             method: A name of `fairdarts_tf.derivation.METHODS`.
+            relaxation: What the weights come of, a name of `fairdarts_tf.relaxations.RELAXATIONS`. Defaults to
+                ``"sigmoid"``.
         """
 
     @abstractmethod
     def extreme_genotypes(self, size: NetworkSize, price: Price, method: str) -> tuple[AnyGenotype, AnyGenotype]:
         """Returns, of the genotypes that a method derives, one that costs least and one that costs most.
 
-        Arguments are those of `expected_cost`.
+        Arguments are the first three of `expected_cost`.
         """
 
     @classmethod
