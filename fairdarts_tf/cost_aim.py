@@ -13,7 +13,7 @@ from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import Row
 from fairdarts_tf.latency_table import LatencyTable
-from fairdarts_tf.prices import LATENCY, MACS, PARAMS, Price, cost_size, latency_price, network_price
+from fairdarts_tf.prices import LATENCY, MACS, PARAMS, Price, cost_size, latency_price, network_price, size_flags
 from fairdarts_tf.quantities import read_quantity, write_quantity
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import SearchSpace, space_of
@@ -80,7 +80,7 @@ def cost_aim(settings: SearchSettings, image_shape: tuple[int, int, int], num_cl
         raise ConfigurationError(
             f"--cost_target={settings.cost_target}: networks of this space cost from {' to '.join(bounds)} "
             f"({price.name}) at {space.describe_size(size)}. Choose a target between, or another size "
-            "(--cost_channels, --cost_layers, --cost_image_size)."
+            f"({', '.join(f'--{name}' for name in size_flags(settings.space))})."
         )
     return CostAim(price, size, target, space.expected_cost(size, price, settings.method, settings.relaxation))
 

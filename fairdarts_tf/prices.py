@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fairdarts_tf.costs import AUXILIARY_HEAD, LEAST_SIDES, NetworkSize, Part, network_parts
+from fairdarts_tf.costs import AUXILIARY_HEAD, NetworkSize, Part, network_parts
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.latency_table import FORMS, LatencyTable
 from fairdarts_tf.quantities import read_quantity
+from fairdarts_tf.spaces import search_space, space_of
 
 if TYPE_CHECKING:
     from fairdarts_tf.settings import SearchSettings
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LATENCY = "latency"
 UNITS = {"macs": "", "params": "", LATENCY: "ms"}
 """Every kind of cost by name, with its unit."""
+
+_SIZE_FLAGS = {"init_channels": "cost_channels", "layers": "cost_layers", "stem": "cost_network"}
+"""The setting of a search for each of `NetworkSize`'s fields that not every search space has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +65,17 @@ def check_cost(settings: SearchSettings) -> None:
     """Checks what the settings of a search ask of the cost.
 
     Raises:
-        ConfigurationError: When target or table are missing, or the target is no number of the cost's unit.
+        ConfigurationError: When target or table are missing, the target is no number of the cost's unit, or a size is
+            given that networks of the space do not have.
     """
+    of_space = size_flags(settings.space)
+    for field, name in _SIZE_FLAGS.items():
+        value = getattr(settings, name)
+        if name not in of_space and value != getattr(NetworkSize, field):
+            raise ConfigurationError(
+                f"--{name}={value} is not of --space={settings.space}, whose networks have their size from their "
+                "layers and images. Leave it out."
+            )
     if settings.cost == "none":
         return
     if not settings.cost_target:
@@ -72,6 +85,18 @@ def check_cost(settings: SearchSettings) -> None:
         raise ConfigurationError(
             "--cost=latency needs the latencies of this device: --latency_table, a file that bin/measure_latency makes."
         )
+
+
+def size_flags(space: str) -> tuple[str, ...]:
+    """Returns the settings of a search that decide the size of the network whose cost is meant.
+
+    Args:
+        space: A name of `fairdarts_tf.spaces.SPACES`.
+
+    Raises:
+        ConfigurationError: When there is no such space.
+    """
+    return (*(_SIZE_FLAGS[name] for name in search_space(space).size_names), "cost_image_size")
 
 
 def cost_size(settings: SearchSettings, image_shape: tuple[int, int, int], num_classes: int) -> NetworkSize:
@@ -85,11 +110,12 @@ def cost_size(settings: SearchSettings, image_shape: tuple[int, int, int], num_c
     Raises:
         ConfigurationError: When its images are too small.
     """
-    side, least = settings.cost_image_size or image_shape[0], LEAST_SIDES[settings.cost_network]
+    side = settings.cost_image_size or image_shape[0]
+    least = space_of(settings).least_side(settings.cost_network)
     if side < least:
         raise ConfigurationError(
-            f"--cost_network={settings.cost_network} halves images until {least} pixels are one, but those of the "
-            f"network whose cost is meant have {side}. Set --cost_image_size to {least} or more."
+            f"the network whose cost is meant halves its images until {least} pixels are one, but they have {side}. "
+            f"Set --cost_image_size to {least} or more."
         )
     return NetworkSize(
         init_channels=settings.cost_channels,

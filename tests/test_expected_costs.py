@@ -197,6 +197,8 @@ def test_every_part_of_a_derived_network_is_among_the_spaces():
         ({"cost": "latency", "cost_target": "3ms"}, "bin/measure_latency"),
         ({"cost_network": "imagnet"}, "imagenet"),
         ({"cost_channels": 1}, "--cost_channels is 1"),
+        ({"space": "mobile", "cost_channels": 48}, "--cost_channels=48 is not of --space=mobile"),
+        ({"space": "mobile", "cost_network": "imagenet"}, "--cost_network=imagenet is not of --space=mobile"),
     ],
 )
 def test_settings_that_do_not_fit(flags, words):
@@ -208,6 +210,25 @@ def test_a_target_that_no_network_can_meet():
     asked = SearchSettings(cost="macs", cost_target="20M")
     with pytest.raises(ConfigurationError, match=r"cost from 68\.0 M to 818 M \(macs\) at 36 channels, 20 cells"):
         cost_aim(asked, (32, 32, 3), 10)
+
+
+@pytest.mark.parametrize(
+    ("space", "named"),
+    [("darts", "--cost_channels, --cost_layers, --cost_network, --cost_image_size"), ("mobile", "--cost_image_size")],
+)
+def test_such_a_target_names_the_flags_of_its_space_alone(space, named):
+    asked = SearchSettings(space=space, cost="macs", cost_target="1", cost_image_size=64)
+    with pytest.raises(ConfigurationError, match=rf"another size \({named}\)"):
+        cost_aim(asked, (64, 64, 3), 10)
+
+
+@pytest.mark.parametrize(
+    ("flags", "least"), [({"cost_network": "imagenet"}, 32), ({"space": "mobile"}, 32), ({"space": "darts"}, 4)]
+)
+def test_images_that_are_too_small_for_the_network_whose_cost_is_meant(flags, least):
+    asked = SearchSettings(cost="macs", cost_target="1", cost_image_size=least - 1, **flags)
+    with pytest.raises(ConfigurationError, match=f"until {least} pixels are one, but they have {least - 1}"):
+        cost_aim(asked, (64, 64, 3), 10)
 
 
 def test_the_size_is_the_found_networks_not_the_supernets():

@@ -117,6 +117,12 @@ class DartsSpace(SearchSpace):
                 f"halve them, which needs at least {least} pixels a side. Enlarge them with --image_size."
             )
 
+    def least_side(self, stem: str) -> int:
+        """Returns the least side of the images, which stem and reduction cells halve until it is one pixel."""
+        from fairdarts_tf.costs import LEAST_SIDES
+
+        return LEAST_SIDES[stem]
+
     def check_settings(self, settings: SearchSettings) -> None:
         """Checks that the supernet of cells can do what a search asks for.
 

@@ -221,13 +221,17 @@ class MobileSpace(SearchSpace):
         Raises:
             ConfigurationError: When they are too small.
         """
-        halvings = sum(stride == 2 for stride in (self.mobile_stem_stride, *self.mobile_strides))
-        if min(image_shape[:2]) < 2**halvings:
+        least = self.least_side()
+        if min(image_shape[:2]) < least:
             raise ConfigurationError(
-                f"images of {image_shape[0]} x {image_shape[1]} pixels are too small: {halvings} strides halve them, "
-                f"which needs at least {2**halvings} pixels a side. Enlarge them with --image_size, or use smaller "
-                "--mobile_strides and --mobile_stem_stride=1."
+                f"images of {image_shape[0]} x {image_shape[1]} pixels are too small: {least.bit_length() - 1} strides "
+                f"halve them, which needs at least {least} pixels a side. Enlarge them with --image_size, or use "
+                "smaller --mobile_strides and --mobile_stem_stride=1."
             )
+
+    def least_side(self, stem: str = "") -> int:
+        """Returns the least side of the images, which the strides halve until it is one pixel."""
+        return 2 ** sum(stride == 2 for stride in (self.mobile_stem_stride, *self.mobile_strides))
 
     def check_settings(self, settings: SearchSettings) -> None:
         """Checks that a chain of layers can do what a search asks for.

@@ -121,6 +121,14 @@ class SearchSpace(ABC):
             ConfigurationError: When they are not.
         """
 
+    @abstractmethod
+    def least_side(self, stem: str) -> int:
+        """Returns the least side of the images of its networks, in pixels: that much becomes one pixel.
+
+        Args:
+            stem: Of the network, in S1: see `fairdarts_tf.costs.NetworkSize`.
+        """
+
     def check_settings(self, settings: SearchSettings) -> None:
         """Checks that the space can do what the settings of a search ask for.
 
