@@ -145,7 +145,8 @@ class Search(OneGraphModel):
         """
         training_batch, search_batch = data
         if self.updates_alphas:
-            self.alpha_optimizer.apply(self.alpha_gradients(search_batch), self._alpha_tables)
+            gradients = self.step_alpha_gradients(training_batch, search_batch)
+            self.alpha_optimizer.apply(gradients, self._alpha_tables)
         self.optimizer.apply(self.weight_gradients(training_batch), self.supernet.network_weights)
         return self.get_metrics_result()
 
@@ -154,6 +155,10 @@ class Search(OneGraphModel):
         images, labels = data
         self._record("search", labels, self.supernet(images, training=False))
         return {name: self._means[name].result() for name in ("search_loss", "search_accuracy")}
+
+    def step_alpha_gradients(self, training_batch: Batch, search_batch: Batch) -> list[tf.Tensor]:
+        """Returns the gradients that a step's update of the alphas applies: of the loss at the weights as they are."""
+        return self.alpha_gradients(search_batch)
 
     def alpha_gradients(self, batch: Batch) -> list[tf.Tensor]:
         """Returns this replica's part of the gradients of the search loss in the alphas, table by table, to be applied.

@@ -48,21 +48,9 @@ class UnrolledSearch(Search):
         super().__init__(supernet, **kwargs)
         self.difference = DIFFERENCE
 
-    def train_step(self, data: tuple[Batch, Batch]) -> dict[str, tf.Tensor]:
-        """Updates the alphas once, then the weights.
-
-        Args:
-            data: A batch of the training half and one of the search half.
-
-        Returns:
-            The running means of the metrics.
-        """
-        training_batch, search_batch = data
-        if self.updates_alphas:
-            gradients = self.unrolled_alpha_gradients(training_batch, search_batch)
-            self.alpha_optimizer.apply(gradients, self._alpha_tables)
-        self.optimizer.apply(self.weight_gradients(training_batch), self.supernet.network_weights)
-        return self.get_metrics_result()
+    def step_alpha_gradients(self, training_batch: Batch, search_batch: Batch) -> list[tf.Tensor]:
+        """Returns the gradients that a step's update of the alphas applies: those after a virtual step."""
+        return self.unrolled_alpha_gradients(training_batch, search_batch)
 
     @property
     def before_updates(self) -> tuple[str, ...]:

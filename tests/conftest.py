@@ -20,6 +20,8 @@ LONGEST = [
     "test_synchronized_replicas",
     "test_golden_supernet",
     "test_studies",
+    "test_docstrings",
+    "test_tuning",
     "test_replicas",
     "test_mobile_network",
     "test_mobile_search",
@@ -32,6 +34,9 @@ LONGEST = [
     "test_switches",
     "test_benchmark_command",
     "test_not_finite_search",
+    "test_notebooks",
+    "test_examples",
+    "test_train_examples",
 ]
 """Modules that take longest, which come first: where several processes share the tests, none then ends alone."""
 

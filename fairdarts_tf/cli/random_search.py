@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 
 from absl import flags
 
-from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.long_runs import required_workdir, stopped
 from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings, read_values
-from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.history import Row, rows_as_csv
 from fairdarts_tf.paper_values import TRAININGS
 from fairdarts_tf.random_search.drawing import draw_candidates
@@ -55,9 +54,7 @@ def main() -> int:
     Raises:
         FairDartsError: When flags, data or directory are unfit.
     """
-    workdir = COMMAND.flags.workdir
-    if not workdir:
-        raise ConfigurationError("where to? Name the run's directory with --workdir.")
+    workdir = required_workdir(COMMAND)
     recorded = Run(workdir).settings()
     settings = read_settings(RandomSearchSettings, COMMAND.flags, recorded)
     training = read_values(TrainSettings, COMMAND.flags, recorded)
@@ -70,8 +67,7 @@ def main() -> int:
     with results_alone(COMMAND.flags):
         result = run_random_search(settings, workdir, **training)
     if result.stopped_by is not None:
-        print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
-        return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+        return stopped(result.stopped_by)
     document = {"workdir": workdir, "genotype": json.loads(result.best.to_json()), "ranking": result.ranking}
     print(
         formatted(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
-from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.app import Command
 from fairdarts_tf.cli.flag_kinds import define_name
+from fairdarts_tf.cli.long_runs import required_workdir, stopped
 from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.data.names import DATASETS
@@ -64,9 +64,7 @@ def main() -> int:
     Raises:
         FairDartsError: When names, flags, data or a directory are unfit.
     """
-    values = COMMAND.flags
-    if not values.workdir:
-        raise ConfigurationError("where to? Name a directory with --workdir.")
+    values, workdir = COMMAND.flags, Path(required_workdir(COMMAND, "a directory"))
     scale, seeds = scale_of(values.scale), _seeds(values.seeds)
     if not COMMAND.rest:
         raise ConfigurationError(f"which study? Name one or more of {', '.join(NAMES)}, or {ALL}.")
@@ -81,7 +79,7 @@ def main() -> int:
     from fairdarts_tf.studies.run import check_study, run_study
 
     studies = [study_of(name) for name in names]
-    plan = Plan(Path(values.workdir), scale, values.dataset, values.data_dir, values.download, seeds)
+    plan = Plan(workdir, scale, values.dataset, values.data_dir, values.download, seeds)
     for study in studies:
         check_study(study, plan)
     found: dict[str, Sequence[Row]] = {}
@@ -89,8 +87,7 @@ def main() -> int:
         with results_alone(values):
             result = run_study(study, plan)
             if result.results is None:
-                print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
-                return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+                return stopped(result.stopped_by)
             found[study.name] = result.results.rows
             page = plan.workdir / study.name / "study.md"
             # At once: another study may take hours.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from fairdarts_tf.cli.app import EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.app import Command
+from fairdarts_tf.cli.long_runs import required_workdir, stopped
 from fairdarts_tf.cli.output_format import define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_settings
-from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.paper_values import TRAININGS
 from fairdarts_tf.runs import Run
@@ -93,9 +92,7 @@ def main() -> int:
     Raises:
         FairDartsError: When flags, genotype, data or directory are unfit.
     """
-    workdir = COMMAND.flags.workdir
-    if not workdir:
-        raise ConfigurationError("where to? Name the run's directory with --workdir.")
+    workdir = required_workdir(COMMAND)
     run = Run(workdir, default_flags(TrainSettings))
     settings = read_settings(TrainSettings, COMMAND.flags, run.settings())
     # TensorFlow takes seconds to load: what can be refused without it is refused at once.
@@ -110,9 +107,7 @@ def main() -> int:
     with results_alone(COMMAND.flags):
         result = run_training(settings, workdir)
     if result.stopped_by is not None:
-        flagfile = run.workdir / "flags.txt"
-        print(f"stopped and saved. To go on, give the same command again, or --flagfile={flagfile}", file=sys.stderr)
-        return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+        return stopped(result.stopped_by, run.workdir / "flags.txt")
     if not cluster_of(settings.strategy).is_chief:
         return 0
     document = _document(result.history, run)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sys
 from collections.abc import Collection, Mapping
 
 from absl import flags
 
-from fairdarts_tf.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED, Command
+from fairdarts_tf.cli.app import EXIT_BAD_INPUT, Command
+from fairdarts_tf.cli.long_runs import required_workdir, stopped
 from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_values
@@ -77,9 +77,7 @@ def main() -> int:
     Raises:
         FairDartsError: When flags, data or directory are unfit.
     """
-    workdir = COMMAND.flags.workdir
-    if not workdir:
-        raise ConfigurationError("where to? Name the tuning's directory with --workdir.")
+    workdir = required_workdir(COMMAND, "the tuning's directory")
     run = Run(workdir)
     recorded = run.settings() or {}
     settings = TuningSettings(**read_values(TuningSettings, COMMAND.flags, recorded))
@@ -92,8 +90,7 @@ def main() -> int:
     with results_alone(COMMAND.flags):
         result = run_tuning(settings, build(), workdir)
     if result.stopped_by is not None:
-        print("stopped and saved. To go on, give the same command again.", file=sys.stderr)
-        return EXIT_INTERRUPTED if result.stopped_by == signal.SIGINT else EXIT_TERMINATED
+        return stopped(result.stopped_by)
     if result.trials is None:
         print("no more trials; the chief has the results.", file=sys.stderr)
         return 0
