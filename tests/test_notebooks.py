@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
+import types
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 from fairdarts_tf.genotype_files import load_genotype
@@ -70,6 +74,28 @@ def test_notebooks_are_valid_and_hold_no_output(name: str):
     assert len(installs) == 1 and "find_spec" in installs[0]
 
 
+@pytest.mark.parametrize("name", ["fairdarts_colab", "own_images"])
+@pytest.mark.parametrize(("source", "is_found"), [("", False), ("a.whl", True)])
+def test_installs_from_where_it_is_told_and_says_where_pip_finds_nothing(
+    name: str, source: str, is_found: bool, monkeypatch: pytest.MonkeyPatch
+):
+    (cell,) = (cell.source for cell in read(name).cells if "pip install" in cell.source)
+    found, asked = iter([None, "a spec" if is_found else None]), []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: next(found))
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    variables = {"SOURCE": source}
+    variables["get_ipython"] = lambda: types.SimpleNamespace(
+        run_line_magic=lambda magic, line: asked.append(f"{magic} {line}".replace("{name}", variables["name"]))
+    )
+    code = TransformerManager().transform_cell(cell)
+    if not is_found:
+        with pytest.raises(SystemExit, match="Set SOURCE above"):
+            exec(code, variables)
+        return
+    exec(code, variables)
+    assert asked == ['pip install --quiet "fairdarts_tf @ a.whl"']
+
+
 def test_colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     printed = run("fairdarts_colab", COLAB, tmp_path, monkeypatch)
     runs = tmp_path / "runs"
@@ -79,7 +105,6 @@ def test_colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert model.probabilities(np.zeros((2, 8, 8, 1), np.uint8)).shape == (2, 10)
 
 
-@pytest.mark.slow
 def test_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     printed = run("own_images", OWN_IMAGES, tmp_path, monkeypatch)
     assert "1275 images to train on, 225 held back, of 10 classes" in printed
