@@ -65,7 +65,7 @@ def rematerialized_choice(
         if tf.executing_eagerly():
             return result(computes[int(place)], *tensors)
         signature = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors)
-        key = (result.__name__, of_weights, signature, tf.distribute.get_replica_context().replica_id_in_sync_group)
+        key = (result.__name__, of_weights, signature, _replica())
         if key not in traced:
             traced[key] = [
                 tf.function(functools.partial(result, compute), autograph=False).get_concrete_function(*signature)
@@ -81,6 +81,12 @@ def rematerialized_choice(
         )
 
     return _rematerialized(select, layer, inputs, of_weights)
+
+
+def _replica() -> int:
+    """Returns which replica is traced; strategies tell it as a number or as a constant of the graph."""
+    number = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return int(tf.get_static_value(number)) if tf.is_tensor(number) else number
 
 
 def _rematerialized(

@@ -25,6 +25,7 @@ LONGEST = [
     "test_replicas",
     "test_mobile_network",
     "test_mobile_search",
+    "test_mobile_replicas",
     "test_kills",
     "test_precision_replicas",
     "test_train_run",

@@ -65,7 +65,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Arrays]:
     return run_program(__file__, tmp_path_factory.mktemp("replicas"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_two_replicas_are_one_device(found, mode):
     one, two = found[f"{mode} 1"], found[f"{mode} 2"]
