@@ -46,15 +46,15 @@ class ExportError(FairDartsError):
     """A network that a format cannot hold, that computes something else there, or that has no place to go."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """Returns a message for an unknown name that suggests the nearest known one.
 
     Args:
         kind: What the name stands for, as in ``"operation"``.
-        name: The name as given.
+        name: What was given in its place.
         known: All names that would have been right.
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(str(name), known, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(known)}."

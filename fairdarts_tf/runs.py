@@ -224,13 +224,23 @@ class Run:
         differences = [
             f"--{name}={settings[name]} (the run has {recorded.get(name, 'no such flag')})"
             for name in settings
-            if name not in FREE_TO_CHANGE and recorded.get(name, self._defaults.get(name)) != settings[name]
+            if name not in FREE_TO_CHANGE and not _same(recorded.get(name, self._defaults.get(name)), settings[name])
         ] + [f"no --{name} (the run has {recorded[name]})" for name in unknown]
         if differences:
             raise RunError(
                 f"--workdir={self.workdir} holds a run with other settings: {', '.join(differences)}. Start it again "
                 f"with its own (--flagfile={self.workdir / 'flags.txt'}), or name another --workdir."
             )
+
+
+def _same(recorded: str | None, given: str) -> bool:
+    """Returns whether two texts of a flag say the same: a program's 5 was once recorded as such, a command's as 5.0."""
+    if recorded == given:
+        return True
+    try:
+        return float(recorded or "") == float(given)
+    except ValueError:
+        return False
 
 
 def _flags_in(text: str, path: Path) -> dict[str, str]:

@@ -20,7 +20,6 @@ from fairdarts_tf.settings_checks import (
     check_data_settings,
     check_settings,
     profiled_steps,
-    set_tuples,
     values_of,
 )
 from fairdarts_tf.settings_values import CHOICES, RANGES
@@ -254,7 +253,6 @@ class SearchSettings:
     profile_steps: str = ""
 
     def __post_init__(self) -> None:
-        set_tuples(self)
         check_settings(self, CHOICES, RANGES)
         check_data_settings(self)
         if self.train_portion + self.search_portion > 1 + 1e-9:

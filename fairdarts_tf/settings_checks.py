@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.value_types import EXPECTED, as_type, set_types
 
 STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 ON_NAN = ("stop", "retry")
@@ -19,16 +20,17 @@ MOST_PROFILED_STEPS = 50
 def check_settings(
     settings: object, choices: Mapping[str, Collection[str]], ranges: Mapping[str, tuple[float, float]]
 ) -> None:
-    """Checks each setting on its own.
+    """Checks each setting on its own, and gives it the type of its default; see `fairdarts_tf.value_types`.
 
     Args:
-        settings: Any object.
+        settings: A dataclass; it may be frozen.
         choices: The names that a setting, or each item of one that is a tuple, may have, by the setting's name.
         ranges: The least and the greatest value of a setting, by its name.
 
     Raises:
-        ConfigurationError: When a value is not among them.
+        ConfigurationError: When a value is not among them, or has another type.
     """
+    set_types(settings)
     for name, known in choices.items():
         value = getattr(settings, name)
         for chosen in value if isinstance(value, tuple) else (value,):
@@ -80,17 +82,6 @@ def profiled_steps(text: str) -> range:
             f"at most {MOST_PROFILED_STEPS} in all, as 10:12."
         )
     return steps
-
-
-def set_tuples(settings: object) -> None:
-    """Makes tuples of the sequences in a dataclass' fields of that type, with whole numbers where the default has them.
-
-    Raises:
-        ConfigurationError: When something in one is no whole number.
-    """
-    for field in dataclasses.fields(settings):
-        if isinstance(field.default, tuple):
-            object.__setattr__(settings, field.name, _as_tuple(field, getattr(settings, field.name)))
 
 
 def check_data_settings(settings: object) -> None:
@@ -149,26 +140,14 @@ def values_of(settings: type, recorded: Mapping[str, str]) -> dict[str, object]:
     return {field.name: _from_text(field, recorded[field.name]) for field in fields}
 
 
-def _as_tuple(field: dataclasses.Field, values: Sequence[object]) -> tuple:
-    if not all(type(default) is int for default in field.default or ("",)):
-        return tuple(values)
-    try:
-        return tuple(value if type(value) is int else int(str(value)) for value in values)
-    except ValueError:
-        raise ConfigurationError(
-            f"--{field.name} is {','.join(map(str, values))!r:.200}, but must be whole numbers, comma-separated."
-        ) from None
-
-
 def _from_text(field: dataclasses.Field, text: str) -> object:
     kind = type(field.default)
     try:
-        return _as_tuple(field, _PARSERS[kind](text)) if kind is tuple else _PARSERS[kind](text)
+        return as_type(f"--{field.name}", _PARSERS[kind](text), field.default)
     except ConfigurationError:
         raise
     except (KeyError, ValueError):
-        expected = {bool: "true or false", int: "a whole number"}.get(kind, "a number")
-        raise ConfigurationError(f"--{field.name} is {text!r}, but must be {expected}.") from None
+        raise ConfigurationError(f"--{field.name} is {text!r}, but must be {EXPECTED[kind]}.") from None
 
 
 _PARSERS: dict[type, Callable[[str], object]] = {

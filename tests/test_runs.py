@@ -44,6 +44,14 @@ def test_settings_without_influence_may_change(run: Run, name: str):
     run.check(SETTINGS | {name: "other"})
 
 
+def test_a_number_is_the_same_in_another_form(run: Run):
+    with Run(run.workdir.with_name("other")) as other:
+        other.open(SETTINGS | {"gradient_clip": "5"})
+    other.check(SETTINGS | {"gradient_clip": "5.0"})
+    with pytest.raises(RunError, match=r"--gradient_clip=5.5 \(the run has 5\)"):
+        other.check(SETTINGS | {"gradient_clip": "5.5"})
+
+
 def test_shows_every_difference(run: Run):
     with pytest.raises(RunError) as error:
         run.check(SETTINGS | {"seed": "4", "layers": "5"})

@@ -51,11 +51,9 @@ class DataMeasurement:
     seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("storages", "recipes", "classes"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_settings(self, CHOICES, _RANGES)
         if not self.storages or not self.recipes:
             raise ConfigurationError("nothing is measured: name at least one of --storages and one of --recipes.")
-        check_settings(self, CHOICES, _RANGES)
         for storage in self.storages:
             check_data_settings(_Of(self.image_size, self.resize_size, self.classes, storage, self.cache_dir))
 

@@ -52,7 +52,6 @@ class BenchmarkSettings:
     halves: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "peer", tuple(self.peer))
         check_settings(self, CHOICES, {"image_size": (4, 4096)})
         for name, usual in _USUAL[self.what].items():
             object.__setattr__(self, name, getattr(self, name) or usual)

@@ -64,7 +64,6 @@ class RandomSearchSettings:
     draw_seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "operations", tuple(self.operations))
         check_settings(self, {}, _RANGES)
         for what in ("params", "macs"):
             least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")

@@ -14,6 +14,7 @@ from fairdarts_tf.relaxations import competes
 from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.reductions import reduction_cells
 from fairdarts_tf.spaces.space import SearchSpace
+from fairdarts_tf.value_types import set_types
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,7 @@ class DartsSpace(SearchSpace):
     stem_multiplier: int = 3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "operations", tuple(self.operations))
+        set_types(self)
         for operation in self.operations:
             if operation not in known_operations():
                 raise ConfigurationError(unknown_name("operation", operation, known_operations()))

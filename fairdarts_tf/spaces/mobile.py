@@ -28,6 +28,7 @@ from fairdarts_tf.relaxations import competes
 from fairdarts_tf.settings_checks import values_of
 from fairdarts_tf.spaces.network_options import NetworkOptions
 from fairdarts_tf.spaces.space import SearchSpace
+from fairdarts_tf.value_types import set_types
 
 if TYPE_CHECKING:
     from fairdarts_tf.cell_choices import Choose
@@ -105,11 +106,10 @@ class MobileSpace(SearchSpace):
     mobile_head_width: int = 1280
 
     def __post_init__(self) -> None:
+        set_types(self)
         for name, bounds in RANGES.items():
             value = getattr(self, name)
-            numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
-            _check_numbers(name, numbers, *bounds)
-            object.__setattr__(self, name, numbers if isinstance(value, tuple | list) else value)
+            _check_numbers(name, value if isinstance(value, tuple) else (value,), *bounds)
         lengths = {name: len(getattr(self, name)) for name in _STAGES}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"--{name} has {count}" for name, count in lengths.items())
@@ -392,7 +392,7 @@ class _UnknownSpace(MobileSpace):
         )
 
 
-def _check_numbers(name: str, numbers: tuple[object, ...], least: int, most: int) -> None:
-    if not numbers or not all(type(number) is int and least <= number <= most for number in numbers):
+def _check_numbers(name: str, numbers: tuple[int, ...], least: int, most: int) -> None:
+    if not numbers or not all(least <= number <= most for number in numbers):
         found = ",".join(map(str, numbers)) or "empty"
         raise ConfigurationError(f"--{name} is {found}. Expected whole numbers from {least} to {most}.")

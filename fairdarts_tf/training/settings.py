@@ -163,7 +163,6 @@ class TrainSettings:
     profile_steps: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))
         check_settings(self, CHOICES, _RANGES)
         check_data_settings(self)
         check_accumulation(self)

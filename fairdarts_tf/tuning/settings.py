@@ -6,7 +6,7 @@ import dataclasses
 
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.prices import UNITS
-from fairdarts_tf.settings_checks import as_flags, check_settings, set_tuples
+from fairdarts_tf.settings_checks import as_flags, check_settings
 
 TARGETS = ("search", "train", "genotype")
 TUNERS = ("random", "bayesian", "hyperband")
@@ -51,7 +51,6 @@ class TuningSettings:
     tuner_seed: int = 0
 
     def __post_init__(self) -> None:
-        set_tuples(self)
         check_settings(self, CHOICES, _RANGES)
         if self.objective_cost_weight and self.objective_cost == "none":
             raise ConfigurationError(
