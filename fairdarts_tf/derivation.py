@@ -23,6 +23,7 @@ from fairdarts_tf.genotypes import (
     existing_nodes,
     reachable_items,
 )
+from fairdarts_tf.value_types import as_type
 
 if TYPE_CHECKING:
     from fairdarts_tf.genotype_files import Item
@@ -221,6 +222,23 @@ def format_report(rows: Sequence[Confidence]) -> str:
     return "\n".join([*lines, summary])
 
 
+def checked_limits(threshold: float, max_skips: int | None) -> tuple[float, int | None]:
+    """Returns both as Python's numbers.
+
+    Raises:
+        ConfigurationError: When they are no numbers, or out of range.
+    """
+    threshold = as_type("threshold", threshold, 0.0)
+    if not 0 <= threshold <= 1:
+        raise ConfigurationError(f"the threshold is {threshold}. Expected a number from 0 to 1.")
+    if max_skips is None:
+        return threshold, None
+    max_skips = as_type("max_skips", max_skips, 0)
+    if max_skips < 0:
+        raise ConfigurationError(f"the most skip connections are {max_skips}. Expected 0 or more, or no limit.")
+    return threshold, max_skips
+
+
 _Kept = list[tuple[GenotypeItem, Confidence]]
 
 
@@ -229,10 +247,7 @@ def _derive(
 ) -> dict[str, _Kept]:
     if method not in METHODS:
         raise ConfigurationError(unknown_name("method", method, METHODS))
-    if not 0 <= threshold <= 1:
-        raise ConfigurationError(f"the threshold is {threshold}. Expected a number from 0 to 1.")
-    if max_skips is not None and max_skips < 0:
-        raise ConfigurationError(f"the most skip connections are {max_skips}. Expected 0 or more, or no limit.")
+    threshold, max_skips = checked_limits(threshold, max_skips)
     check_operations(operations)
     derivation = _Derivation(tuple(operations), METHODS[method], threshold, max_skips)
     return {kind: derivation.cell(kind, values[kind]) for kind in CELL_KINDS}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairdarts_tf.derivation import METHODS, Confidence, lead
+from fairdarts_tf.derivation import METHODS, Confidence, checked_limits, lead
 from fairdarts_tf.errors import ConfigurationError, GenotypeError, unknown_name
 from fairdarts_tf.genotypes import SKIP
 from fairdarts_tf.mobile_genotypes import KINDS, LayerItem
@@ -45,7 +45,8 @@ def choose_operations(
             of range.
         GenotypeError: When the table does not fit, or holds values that are not finite.
     """
-    has_threshold = _check(method, threshold, max_skips)
+    check_method(method)
+    threshold, max_skips = checked_limits(threshold, max_skips)
     running = _candidates(values, operations, in_play)
     chosen = running.argmax(axis=1)
     while max_skips is not None and np.sum(_are_skips(operations, chosen)) > max_skips:
@@ -59,7 +60,7 @@ def choose_operations(
             )
         chosen = running.argmax(axis=1)
     return [
-        _judge(layer, row, int(column), operations, threshold if has_threshold else None)
+        _judge(layer, row, int(column), operations, threshold if METHODS[method].has_threshold else None)
         for layer, (row, column) in enumerate(zip(running, chosen, strict=True), start=1)
     ]
 
@@ -77,16 +78,6 @@ def check_method(method: str) -> None:
             f"--method={method} keeps several operations, but a layer of the mobile space has one: use "
             f"--method={_ONE_A_LAYER[0]}, or {_ONE_A_LAYER[1]}, which also compares with --threshold."
         )
-
-
-def _check(method: str, threshold: float, max_skips: int | None) -> bool:
-    """Checks the settings and returns whether there is a threshold."""
-    check_method(method)
-    if not 0 <= threshold <= 1:
-        raise ConfigurationError(f"the threshold is {threshold}. Expected a number from 0 to 1.")
-    if max_skips is not None and max_skips < 0:
-        raise ConfigurationError(f"the most skip connections are {max_skips}. Expected 0 or more, or no limit.")
-    return METHODS[method].has_threshold
 
 
 def _candidates(values: np.ndarray, operations: Sequence[str], in_play: np.ndarray) -> np.ndarray:

@@ -133,7 +133,12 @@ def test_a_cell_whose_only_operation_reads_an_empty_node_is_empty():
     ("change", "error", "words"),
     [
         ({"method": "dart"}, ConfigurationError, "Did you mean 'darts'"),
+        ({"method": None}, ConfigurationError, "unknown method None"),
         ({"threshold": 1.5}, ConfigurationError, "from 0 to 1"),
+        ({"threshold": "x"}, ConfigurationError, "threshold is 'x' (str), but must be a number"),
+        ({"threshold": None}, ConfigurationError, "threshold is None (NoneType), but must be a number"),
+        ({"max_skips": 1.5}, ConfigurationError, "max_skips is 1.5 (float), but must be a whole number"),
+        ({"max_skips": "a"}, ConfigurationError, "max_skips is 'a' (str), but must be a whole number"),
         ({"threshold": float("nan")}, ConfigurationError, "from 0 to 1"),
         ({"operations": OPERATIONS[:2]}, GenotypeError, "2 operations"),
         ({"operations": ("max_pool_3x3", "skip", "sep_conv_3x3")}, GenotypeError, "unknown operation 'skip'"),

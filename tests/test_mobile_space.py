@@ -138,6 +138,10 @@ def test_refuses_tables_and_methods():
         SPACE.derive(values, method="dart")
     with pytest.raises(ConfigurationError, match="from 0 to 1"):
         SPACE.derive(values, threshold=1.5)
+    with pytest.raises(ConfigurationError, match="threshold is 'x'"):
+        SPACE.derive(values, threshold="x")
+    with pytest.raises(ConfigurationError, match="max_skips is 1.5"):
+        SPACE.derive(values, max_skips=1.5)
     with pytest.raises(GenotypeError, match=r"has the shape \(3, 5\), but the space has 4 layers"):
         SPACE.derive({"layers": np.full((3, 5), 0.5)})
     with pytest.raises(GenotypeError, match="not finite"):
