@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairdarts_tf.early_stopping import Stop
+from fairdarts_tf.epoch_report import describe_epoch, describe_genotype
 from fairdarts_tf.errors import ConfigurationError, FairDartsError, GenotypeError, unknown_name
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.history import History
@@ -153,6 +154,12 @@ class SearchResult:
         if not self.history.alphas:
             raise GenotypeError("the search has not finished an epoch yet. Let it go on.")
         return derivation.weights_after({kind: table[: self._end] for kind, table in self.history.tables().items()})
+
+    def __repr__(self) -> str:
+        rows, settings = self.history.rows, self.settings
+        stands = describe_epoch(rows[-1], settings.epochs, settings.cost) if rows else "no epoch has ended yet"
+        found = f"  no genotype: {self.underived}" if self.underived else describe_genotype(self.genotype)
+        return f"search in {self.workdir}: {stands}\n{found}"
 
     def _repr_html_(self) -> str:
         from fairdarts_tf.report.notebook import search_html
