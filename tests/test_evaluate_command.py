@@ -163,6 +163,8 @@ def test_a_search_run_has_the_supernets_weights(found, images, tmp_path, monkeyp
         (["--workdir={tmp}/absent"], "no directory"),
         (["--workdir={tmp}"], "no run of this program"),
         (["--workdir={run}", "--split=tset"], "tset"),
+        (["--workdir={run}", "--split=held-back"], "Or --split=held_back: "),
+        (["--workdir={run}", "--split=hold", "--dataset=digits"], "Known: test, train. Or --split=held_back: "),
         (["--workdir={run}", "--split=held_back", "--dataset=digits"], "a part of the run's own data set"),
         (["--workdir={run}", "--batch_size=0"], "batch_size"),
         (["--workdir={run}", "--weights=first"], "Known: best, last"),

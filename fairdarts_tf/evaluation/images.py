@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 from fairdarts_tf import data
@@ -43,14 +44,19 @@ def load_images(
         _check_own(dataset, recorded or {})
     settings = values_of(TrainSettings, recorded or {})
     form = form_for(image_shape, settings)
-    found = find_dataset(
-        dataset,
-        "train" if own else split,
-        form,
-        data_dir=data_dir,
-        download=download,
-        classes=settings.get("classes", ()),
-    )
+    try:
+        found = find_dataset(
+            dataset,
+            "train" if own else split,
+            form,
+            data_dir=data_dir,
+            download=download,
+            classes=settings.get("classes", ()),
+        )
+    except DataError as error:
+        if not str(error).startswith("unknown split") and not difflib.get_close_matches(split, (HELD_BACK,)):
+            raise
+        raise DataError(f"{error} Or --split={HELD_BACK}: the training images that the run held back.") from None
     return stored(_held_back(found, settings) if own else found, form, dataset)
 
 
