@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.errors import ConfigurationError, GenotypeError, unknown_name
+from fairdarts_tf.genotype_base import GenotypeBase
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.genotypes import INPUTS, SKIP, Genotype, GenotypeItem, existing_nodes, reachable_items
 from fairdarts_tf.layer_shapes import (
@@ -99,7 +100,10 @@ def network_parts(genotype: AnyGenotype, size: NetworkSize | None = None) -> lis
 
     Raises:
         ConfigurationError: When the stem is unknown.
+        GenotypeError: When it is no genotype.
     """
+    if not isinstance(genotype, GenotypeBase):
+        raise GenotypeError(f"{genotype!r:.80} is no genotype. Load one: load_genotype('FairDARTS_a').")
     return list(search_space(genotype.space).network_parts(genotype, size or NetworkSize()))
 
 
@@ -113,6 +117,7 @@ def network_cost(genotype: AnyGenotype, size: NetworkSize | None = None, auxilia
 
     Raises:
         ConfigurationError: When the stem is unknown, or the images are too small for the head.
+        GenotypeError: When it is no genotype.
 
     Example:
         >>> cost = fd.network_cost(fd.load_genotype("FairDARTS_a"))

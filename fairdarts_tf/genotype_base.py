@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from fairdarts_tf import files
 
 if TYPE_CHECKING:
-    from fairdarts_tf.data import EncodedImages, LabelledImages
     from fairdarts_tf.image_classifier import ImageClassifier
 
 
@@ -26,11 +25,11 @@ class GenotypeBase:
         """
         files.write_text_atomically(path, self.to_json() + "\n")
 
-    def build(self, images: LabelledImages | EncodedImages, **options: object) -> ImageClassifier:
+    def build(self, images: object, **options: object) -> ImageClassifier:
         """Returns the network of this genotype for images like these, with new weights.
 
         Args:
-            images: Training images: their shape, their classes, and how they are normalised.
+            images: Training images, which say shape, classes and normalisation: what `load_dataset` returned or takes.
             options: Of `fairdarts_tf.image_classifier.build_classifier`: ``init_channels``, ``layers``, ``stem`` and
                 ``dtype``.
 
@@ -39,7 +38,9 @@ class GenotypeBase:
             probabilities of the classes, (batch, classes).
 
         Raises:
-            ConfigurationError: When the images are too small for it, or there is no such option.
+            ConfigurationError: When the images are too small for it, there is no such option, or its value is out of
+                range.
+            DataError: When there are no such images.
         """
         from fairdarts_tf.image_classifier import build_classifier
 

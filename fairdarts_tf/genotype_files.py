@@ -99,6 +99,8 @@ def load_genotype(name_or_path: str | os.PathLike[str]) -> AnyGenotype:
         ...
         fairdarts_tf.errors.GenotypeError: unknown genotype 'FairDARTS_z'. Did you mean ...
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise GenotypeError(f"{brief(name_or_path)} is no genotype's name and no path. Name a published one or a file.")
     name = os.fspath(name_or_path)
     if name_or_path in published_names():
         return published(name)

@@ -12,10 +12,12 @@ from fairdarts_tf.found_network import FoundNetwork, assign_weights, read_weight
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.kernels.library import portable_graph
 from fairdarts_tf.serving import ServingNetwork
+from fairdarts_tf.settings_checks import check_settings
 from fairdarts_tf.spaces import search_space
 from fairdarts_tf.spaces.network_options import NetworkOptions
 
 _OPTIONS = ("init_channels", "layers", "stem", "drop_path")
+_RANGES = {"init_channels": (2, 4096), "layers": (3, 1000)}
 
 
 @keras.saving.register_keras_serializable("fairdarts_tf")
@@ -81,7 +83,7 @@ class ImageClassifier(ServingNetwork):
 
 def build_classifier(
     genotype: AnyGenotype,
-    images: data.LabelledImages | data.EncodedImages,
+    images: object,
     dtype: str = "float32",
     **options: object,
 ) -> ImageClassifier:
@@ -89,20 +91,22 @@ def build_classifier(
 
     Args:
         genotype: Of any search space.
-        images: Training images: their shape, their classes, and how they are normalised.
+        images: Training images, which say shape, classes and normalisation: what `load_dataset` returned or takes.
         dtype: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``. Defaults to ``"float32"``.
         options: ``init_channels``, ``layers``, ``stem`` and ``drop_path`` of `NetworkOptions`.
 
     Raises:
-        ConfigurationError: When there is no such option, or the images are too small.
+        ConfigurationError: When there is no such option, its value is out of range, or the images are too small.
+        DataError: When there are no such images.
     """
     for name in options:
         if name not in _OPTIONS:
             raise ConfigurationError(unknown_name("option of a network", name, _OPTIONS))
+    size = NetworkOptions(**options)
+    check_settings(size, {}, _RANGES)
+    images = data.images_of(images)
     policy = keras.dtype_policies.DTypePolicy(dtype)
-    network = search_space(genotype.space).network(
-        genotype, images.num_classes, NetworkOptions(**options), dtype=policy, name="network"
-    )
+    network = search_space(genotype.space).network(genotype, images.num_classes, size, dtype=policy, name="network")
     network.build((None, *images.image_shape))
     mean, std = data.statistics_for(images.name, images)
     classifier = ImageClassifier(

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 
-from fairdarts_tf.data import EncodedImages, LabelledImages, load_dataset
+from fairdarts_tf.data import EncodedImages, LabelledImages, images_of
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.search_result import SearchResult
 from fairdarts_tf.settings import SearchSettings
@@ -58,6 +58,8 @@ def search(
     """
     from fairdarts_tf.search_run import complete_search
 
+    if on_epoch is not None and not callable(on_epoch):
+        raise ConfigurationError(f"on_epoch is {on_epoch!r:.80}, but must be a function that takes a SearchResult.")
     described, images = described_search(data, space, settings)
     result = complete_search(described, workdir or tempfile.mkdtemp(prefix="fairdarts_search_"), images, on_epoch)
     if result.underived:
@@ -79,7 +81,7 @@ def described_search(
     """
     if isinstance(data, str):
         return _settings(space, {**settings, "dataset": data}), None
-    images = data if isinstance(data, LabelledImages | EncodedImages) else load_dataset(data)
+    images = images_of(data)
     return _settings(space, settings), images
 
 

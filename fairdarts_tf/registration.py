@@ -45,7 +45,7 @@ def register_operation(name: str, make_layer: MakeLayer, cost: Callable[[int, in
             output, each weight used once a pixel.
 
     Raises:
-        ConfigurationError: When the name is taken or of another form.
+        ConfigurationError: When the name is taken or of another form, or what makes a layer or a cost is no function.
 
     Example:
         >>> def blurred(channels, stride):
@@ -63,6 +63,11 @@ def register_operation(name: str, make_layer: MakeLayer, cost: Callable[[int, in
     from fairdarts_tf.operations import OPERATIONS
 
     _check_name("operation", name, known_operations())
+    if not callable(make_layer) or not callable(cost or make_layer):
+        raise ConfigurationError(
+            f"the operation {name!r} needs a function from channels and stride to a layer, and its cost, where one is "
+            "given, is a function too. See register_operation."
+        )
     LAYERS[name] = make_layer
     OPERATIONS[name] = functools.partial(LayerOperation, name)
     OPERATION_COSTS[name] = cost or functools.partial(_counted_cost, make_layer)

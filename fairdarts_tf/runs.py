@@ -51,6 +51,9 @@ class Run:
             flag's default leaves a run what it was. Defaults to None: nothing.
         writes: Whether this process writes there; of several workers only the chief does.
 
+    Raises:
+        RunError: When the directory is no path.
+
     Attributes:
         workdir: The directory.
         writes: See above.
@@ -61,6 +64,10 @@ class Run:
     def __init__(
         self, workdir: str | os.PathLike[str], defaults: Mapping[str, str] | None = None, writes: bool = True
     ) -> None:
+        if not isinstance(workdir, str | os.PathLike):
+            raise RunError(
+                f"workdir is {workdir!r:.80} ({type(workdir).__name__}), but must be the path of a directory."
+            )
         self.workdir = Path(workdir)
         self.writes = writes
         self._defaults = defaults or {}

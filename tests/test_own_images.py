@@ -59,6 +59,7 @@ def test_sizes_and_classes_are_those_asked_for():
         ([], "no images"),
         ([IMAGES[0]], "expected"),
         (3, "Found: int"),
+        ((IMAGES.tolist(), LABELS.tolist()), r"np.asarray\(images, 'uint8'\)"),
     ],
 )
 def test_others_are_refused(source: object, message: str):
@@ -67,8 +68,14 @@ def test_others_are_refused(source: object, message: str):
 
 
 def test_a_label_beyond_the_class_names_is_refused():
-    with pytest.raises(DataError, match="labels run from 0 to 2"):
+    with pytest.raises(DataError, match=r"class_names has 2, but labels run up to 2. Name all 3 classes"):
         load_dataset((IMAGES, LABELS), class_names=("a", "b"))
+
+
+@pytest.mark.parametrize("names", ["abc", 3])
+def test_class_names_are_a_list(names: object):
+    with pytest.raises(DataError, match=f"class_names is {names!r}, but must be a list"):
+        load_dataset((IMAGES, LABELS), class_names=names)
 
 
 def test_fingerprint_tells_apart_whatever_a_search_would_see():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import re
 import subprocess
@@ -18,7 +19,7 @@ import fairdarts_tf as fd
 from fairdarts_tf import live_view
 from fairdarts_tf.alphas import load_alphas
 from fairdarts_tf.derivation import derive
-from fairdarts_tf.errors import ConfigurationError, GenotypeError, RunError
+from fairdarts_tf.errors import ConfigurationError, DataError, GenotypeError, RunError
 from fairdarts_tf.export.classifier import export_classifier
 from fairdarts_tf.history import History
 from fairdarts_tf.relaxations import RELAXATIONS
@@ -121,6 +122,8 @@ def test_a_search_that_finds_nothing_returns_all_the_same(search: SearchResult):
         ({"epoch": 3}, "Did you mean 'epochs'"),
         ({"nodes": 3}, "said by the search space already"),
         ({"image_size": 16}, "load_dataset"),
+        ({"epochs": "1"}, r"--epochs is '1' \(str\), but must be a whole number"),
+        ({"on_epoch": 3}, "on_epoch is 3, but must be a function"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(
@@ -129,6 +132,11 @@ def test_settings_that_do_not_fit_are_refused(
     with pytest.raises(ConfigurationError, match=message):
         fd.search(digits, SPACE, workdir=tmp_path / "new", **arguments)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_directory_is_a_path(digits: fd.LabelledImages):
+    with pytest.raises(RunError, match=r"workdir is 3 \(int\)"):
+        fd.search(digits, SPACE, workdir=3)
 
 
 def test_a_space_that_nobody_knows_is_refused(digits: fd.LabelledImages):
@@ -148,8 +156,19 @@ def test_settings_of_a_derivation_are_checked(search: SearchResult):
         search.derive(average_last=0)
 
 
+def test_a_search_is_printed_in_a_few_lines(search: SearchResult):
+    row = search.history.rows[-1]
+    first, *rest = repr(search).splitlines()
+    assert first.startswith(f"search in {search.workdir}: epoch 2/2 ")
+    assert f"search loss {row['search_loss']:.4f} accuracy {100 * row['search_accuracy']:.2f} %" in first
+    assert rest == [f"  no genotype: {search.underived}"]
+    derived = repr(dataclasses.replace(search, genotype=search.derive(method="darts"), underived=""))
+    assert derived.splitlines()[1].startswith("  normal  ") and len(derived.splitlines()) == 3
+
+
 def test_before_the_first_epoch_there_is_nothing_to_show():
     nothing = SearchResult(None, History(), None, SearchSettings(), Path("runs"))
+    assert repr(nothing).startswith("search in runs: no epoch has ended yet")
     assert "has not finished an epoch" in nothing._repr_html_()
     with pytest.raises(GenotypeError, match="has not finished an epoch"):
         nothing.derive()
@@ -259,6 +278,32 @@ def test_mixed_precision_is_exported_in_float32(digits: fd.LabelledImages, tmp_p
 def test_options_that_no_network_has_are_refused(digits: fd.LabelledImages):
     with pytest.raises(ConfigurationError, match="Did you mean 'layers'"):
         GENOTYPE.build(digits, layer=3)
+    for name, value in (("init_channels", "8"), ("init_channels", 8.5), ("init_channels", 0), ("layers", -1)):
+        with pytest.raises(ConfigurationError, match=f"--{name} is {value!r}"):
+            GENOTYPE.build(digits, **{name: value})
+    with pytest.raises(DataError, match="Found: int"):
+        GENOTYPE.build(3)
+
+
+@pytest.mark.parametrize("kind", [str, tuple])
+def test_a_classifier_is_made_for_whatever_can_be_searched_on(digits: fd.LabelledImages, kind: type):
+    data = "digits" if kind is str else (digits.images, digits.labels)
+    network = GENOTYPE.build(data, init_channels=2, layers=3)
+    assert (network.class_names, network.image_shape) == (digits.class_names, digits.image_shape)
+
+
+def test_what_is_no_genotype_and_no_network_is_refused(digits: fd.LabelledImages, classifier: fd.ImageClassifier):
+    with pytest.raises(GenotypeError, match="5 is no genotype's name and no path"):
+        fd.load_genotype(5)
+    with pytest.raises(GenotypeError, match=r"'FairDARTS_a' is no genotype. Load one"):
+        fd.network_cost("FairDARTS_a")
+    with pytest.raises(ConfigurationError, match="'nope' is no network"):
+        fd.evaluate("nope", digits)
+    with pytest.raises(DataError, match="'digits' are no images"):
+        fd.evaluate(classifier.found, "digits")
+    for name in ("formats", "quantizations"):
+        with pytest.raises(ConfigurationError, match=r"is 'int8' \(str\), but must be a list"):
+            export_classifier(classifier, "exported", digits, **{name: "int8"})
 
 
 def test_a_training_takes_images_in_memory(digits: fd.LabelledImages, tmp_path: Path):

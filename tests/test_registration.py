@@ -181,6 +181,12 @@ def test_a_name_that_no_file_could_keep_is_refused(name: object):
         fd.register_operation(name, plain)
 
 
+@pytest.mark.parametrize("arguments", [(3,), (plain, 3)])
+def test_what_makes_no_layer_or_cost_is_refused(arguments: tuple[object, ...]):
+    with forgotten(), pytest.raises(ConfigurationError, match="'other' needs a function"):
+        fd.register_operation("other", *arguments)
+
+
 def test_what_is_not_registered_is_unknown():
     with forgotten(), pytest.raises(GenotypeError, match="unknown operation 'other'"):
         fd.Genotype(normal=[("other", 2, 0)], normal_concat=[2], reduce=[("other", 2, 0)], reduce_concat=[2])

@@ -25,7 +25,7 @@ from fairdarts_tf.cli import train as train_command
 from fairdarts_tf.cli.settings_flags import read_settings
 from fairdarts_tf.cli.tune import COMMAND, main
 from fairdarts_tf.costs import NetworkSize, network_cost
-from fairdarts_tf.errors import GenotypeError
+from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.run_lock import RunLock
 from fairdarts_tf.search_run import run_search
@@ -51,6 +51,12 @@ def tune(workdir: Path, **flags: object) -> int:
 def table(workdir: Path) -> list[dict[str, str]]:
     with open(workdir / "trials.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_what_is_no_tuning_is_refused(tmp_path: Path):
+    for given in ((fd.TuningSettings(), "x"), ("x", None)):
+        with pytest.raises(ConfigurationError, match="a tuning needs TuningSettings and a hypermodel"):
+            fd.run_tuning(*given, tmp_path)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,7 @@ from fairdarts_tf.data.encoded import EncodedImages
 from fairdarts_tf.data.images import LabelledImages
 from fairdarts_tf.data.loading import load_halves, load_images, settings_for
 from fairdarts_tf.data.recipe import Augmentation, default_padding, flips_by_default
-from fairdarts_tf.data.sources import load_dataset
+from fairdarts_tf.data.sources import images_of, load_dataset
 from fairdarts_tf.data.splitting import held_back, search_parts, stratified_halves
 from fairdarts_tf.data.statistics import channel_statistics, statistics_for
 
@@ -21,6 +21,7 @@ __all__ = [
     "default_padding",
     "flips_by_default",
     "held_back",
+    "images_of",
     "load_dataset",
     "load_halves",
     "load_images",

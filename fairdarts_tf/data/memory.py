@@ -44,8 +44,7 @@ def images_from(
     form = form or Form()
     images = resize_images(_checked_images(images), form.stored_size or None)
     labels = _checked_labels(labels)
-    names = tuple(map(str, class_names)) or tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
-    return LabelledImages(images, labels, names, form.image_size, name)
+    return LabelledImages(images, labels, _names(class_names, int(labels.max(initial=-1)) + 1), form.image_size, name)
 
 
 def recorded_name(images: LabelledImages | EncodedImages) -> str:
@@ -101,8 +100,19 @@ def _pair(element: object) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(element, Mapping) and {"image", "label"} <= set(element):
         element = (element["image"], element["label"])
     if not isinstance(element, tuple | list) or len(element) != 2:
-        raise DataError(f"{_EXPECTED} Found elements that are {type(element).__name__}.")
+        hint = " Make arrays of lists: np.asarray(images, 'uint8')." if isinstance(element, list) else ""
+        raise DataError(f"{_EXPECTED} Found elements that are {type(element).__name__}.{hint}")
     return np.asarray(element[0]), np.asarray(element[1])
+
+
+def _names(class_names: Sequence[str], count: int) -> tuple[str, ...]:
+    """Returns the names of the classes, where there are so many by their labels; their numbers where none are given."""
+    if isinstance(class_names, str) or not isinstance(class_names, Iterable):
+        raise DataError(f"class_names is {class_names!r:.80}, but must be a list: one name for each class.")
+    names = tuple(map(str, class_names)) or tuple(map(str, range(count)))
+    if len(names) < count:
+        raise DataError(f"class_names has {len(names)}, but labels run up to {count - 1}. Name all {count} classes.")
+    return names
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:

@@ -77,6 +77,18 @@ def load_dataset(
     return dataclasses.replace(stored(found, form, name), name=base_name(name))
 
 
+def images_of(source: object) -> Images:
+    """Returns images that are loaded already as they are, and loads the training images of whatever else.
+
+    Args:
+        source: What `load_dataset` returned or takes.
+
+    Raises:
+        DataError: As of `load_dataset`.
+    """
+    return source if isinstance(source, Images) else load_dataset(source)
+
+
 def find_dataset(
     name: str,
     split: str,

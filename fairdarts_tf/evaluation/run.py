@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fairdarts_tf.data.sources import Images
-from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.errors import ConfigurationError, DataError
 from fairdarts_tf.evaluation.images import check_fit, load_images
 from fairdarts_tf.evaluation.measures import log_of, log_softmax, measure
 from fairdarts_tf.evaluation.result import Evaluation
@@ -37,7 +37,8 @@ def evaluate(model: FoundNetwork | Runtime, images: Images, batch_size: int = BA
             256.
 
     Raises:
-        DataError: When classes or shape of the images are not the network's.
+        ConfigurationError: When the network is none.
+        DataError: When the images are none, or their classes or shape are not the network's.
         RunError: When the network's output is no number.
 
     Example:
@@ -45,6 +46,12 @@ def evaluate(model: FoundNetwork | Runtime, images: Images, batch_size: int = BA
         >>> evaluation.measures.confusion.shape, 0 <= evaluation.measures.top_1 <= 1
         ((10, 10), True)
     """
+    if not hasattr(model, "class_names"):
+        raise ConfigurationError(
+            f"{model!r:.80} is no network. Load one with load_found_network, or name its directory to evaluate_run."
+        )
+    if not isinstance(images, Images):
+        raise DataError(f"{images!r:.80} are no images. Load them with load_dataset.")
     class_names = check_fit(images, model.class_names, model.image_shape)
     if hasattr(model, "probabilities"):
         log_probabilities = log_of(_probabilities(model, images))

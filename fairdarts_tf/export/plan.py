@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
+from fairdarts_tf.value_types import as_type
 
 FORMATS = ("saved_model", "tflite", "keras")
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
@@ -53,6 +54,7 @@ def _tflite_name(quantization: str) -> str:
 
 
 def _check(kind: str, flag: str, names: Sequence[str], known: Sequence[str]) -> None:
+    as_type(f"--{flag}", names, ())
     if not names:
         raise ConfigurationError(f"--{flag} is empty. Name at least one of {', '.join(known)}.")
     for name in names:

@@ -82,6 +82,11 @@ def run_tuning(settings: TuningSettings, hypermodel: RunHyperModel, workdir: str
         >>> len(result.rows), result.genotype.kinds
         (1, ('normal', 'reduce'))
     """
+    if not isinstance(settings, TuningSettings) or not isinstance(hypermodel, RunHyperModel):
+        raise ConfigurationError(
+            f"a tuning needs TuningSettings and a hypermodel, as SearchHyperModel, but was given {settings!r:.80} and "
+            f"{hypermodel!r:.80}."
+        )
     if read_cluster().has_several:
         raise ConfigurationError(
             "a trial runs on one machine, but TF_CONFIG names several workers. Unset it; docs/tuning.md says how "
