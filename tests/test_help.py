@@ -125,6 +125,12 @@ def test_help_and_version_load_no_tensorflow():
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("flag", ["--help", "--help=search", "--helpfull", "-h"])
+def test_however_help_is_asked_for(flag: str, capsys):
+    assert search.COMMAND.execute(lambda: None, ["search", flag]) == 0
+    assert capsys.readouterr().out.startswith(search.COMMAND.help())
+
+
 @pytest.mark.parametrize(("columns", "width"), [(None, 100), ("60", 60), ("10000", 140)])
 def test_as_wide_as_the_terminal(columns, width, monkeypatch, capsys):
     monkeypatch.delenv("COLUMNS", raising=False)

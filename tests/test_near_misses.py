@@ -46,12 +46,25 @@ def test_what_is_like_nothing_gets_no_suggestion(capsys):
 
 
 @pytest.mark.parametrize(
+    ("module", "argument", "message"),
+    [
+        (search, "--epochs=abc", "--epochs is 'abc', but must be a whole number."),
+        (search, "--learning_rate=a: b", "--learning_rate is 'a: b', but must be a number."),
+        (search, "--xla=maybe", "--xla is 'maybe', but must be true or false."),
+        (train, "--init_channels=many", "--init_channels is 'many', but must be a whole number or auto."),
+    ],
+)
+def test_a_value_of_another_type_is_told_what_it_must_be(module, argument, message, capsys):
+    assert refused(module, capsys, argument) == message
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("--epcohs=3", "unknown flag --epcohs. Did you mean --epochs?"),
         ("--nodownlaod", "unknown flag --nodownlaod. Did you mean --nodownload?"),
         ("--relaxation=sigmod", "--relaxation: unknown value 'sigmod'. Did you mean 'sigmoid'?"),
-        ("--epochs=3.5", "flag --epochs=3.5: "),
+        ("--epochs=3.5", "--epochs is '3.5', but must be a whole number."),
         ("--epochs=0", "--epochs is 0, but must be from 1"),
     ],
 )

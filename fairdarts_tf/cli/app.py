@@ -85,7 +85,7 @@ class Command:
             return self._fail(f"cannot write to standard output: {error.strerror or error}. Check the free space.")
 
     def _execute(self, main: Callable[[], int | None], argv: Sequence[str]) -> int:
-        if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
+        if {"--help", "-h", "-help", "--helpfull"} & {text.partition("=")[0] for text in argv[1:]}:
             print(self.help())
             return 0
         if "--version" in argv[1:]:

@@ -10,10 +10,22 @@ from pathlib import Path
 
 from absl import flags
 
+from fairdarts_tf.cli.flag_kinds import WholeOrAutoParser
 from fairdarts_tf.errors import unknown_name
+from fairdarts_tf.value_types import EXPECTED
 
 _NESTED_AT_MOST = 20
 _FIRST_FLAG = re.compile(r"(?:flag |unknown flag )?--?(\w+)")
+_NO_SUCH_TYPE = re.compile(
+    r"flag --(\w+)=(.*): (?:invalid literal for int\(\)|could not convert string to float|\('Non-boolean argument).*",
+    re.DOTALL,
+)
+_KINDS = (
+    (flags.BooleanParser, EXPECTED[bool]),
+    (WholeOrAutoParser, f"{EXPECTED[int]} or auto"),
+    (flags.IntegerParser, EXPECTED[int]),
+    (flags.FloatParser, EXPECTED[float]),
+)
 
 
 def explain(error: flags.Error, values: flags.FlagValues) -> str:
@@ -32,6 +44,10 @@ def explain(error: flags.Error, values: flags.FlagValues) -> str:
     parser = values[name].parser if name in values else None
     if isinstance(parser, flags.EnumParser):
         return f"--{name}: {unknown_name('value', value, parser.enum_values)}"
+    mistyped = _NO_SUCH_TYPE.fullmatch(message)
+    if mistyped:
+        expected = next(words for kind, words in _KINDS if isinstance(values[mistyped[1]].parser, kind))
+        return f"--{mistyped[1]} is {mistyped[2]!r:.80}, but must be {expected}."
     return f"{message}. --help lists all flags with their types."
 
 
