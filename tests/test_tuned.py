@@ -84,6 +84,42 @@ def test_bounds_that_no_search_can_have(text: str, words: str):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("threshold",), "the least, 0, is not below the most, 0"),
+        (("threshold", 0.8, 0.5), "--tune=threshold:0.8:0.5: the least, 0.8, is not below the most, 0.5"),
+        (("threshold", "a", "b"), "Tuned('threshold'): least is 'a' (str), but must be a number"),
+        (("threshold", 0, float("inf")), "expected NAME"),
+        (("learning_rate", 0, 1, "log"), "begin above it"),
+        (("learning_rate", 0.1, 1, "logg"), "unknown scale 'logg'. Did you mean 'log'?"),
+        (("threshold", 0.6, 0.9, "linear", 0.5), "the step, 0.5, does not fit"),
+    ],
+)
+def test_refused_bounds(arguments: tuple[object, ...], words: str):
+    with pytest.raises(ConfigurationError) as error:
+        Tuned(*arguments)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "words"),
+    [
+        ([Tuned("treshold", 0.6, 0.9)], "unknown flag 'treshold'. Did you mean 'threshold'?"),
+        (["threshold"], "tuned is ['threshold'], but must be a list, as [Tuned("),
+        (Tuned("threshold", 0.6, 0.9), "but must be a list, as [Tuned("),
+    ],
+)
+def test_what_no_search_has_is_not_tuned(tuned: object, words: str):
+    with pytest.raises(ConfigurationError) as error:
+        check_search_tuning(SearchSettings(), tuned)
+    assert words in str(error.value)
+
+
+def test_values_may_be_numbers():
+    assert Tuned("layers", values=[5, 8]) == Tuned("layers", values=("5", "8"))
+
+
 def test_two_bounds_that_do_not_go_together():
     tuned = read("learning_rate:0.002:0.1", "learning_rate_min:0.001:0.01")
     with pytest.raises(ConfigurationError, match="--learning_rate=0.002, --learning_rate_min=0.01"):

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from fairdarts_tf.errors import ConfigurationError
 from fairdarts_tf.genotype_files import load_genotype
 from fairdarts_tf.settings import SearchSettings
-from fairdarts_tf.settings_checks import values_of
 from fairdarts_tf.spaces import SPACES, search_space, space_of
 from fairdarts_tf.training.settings import TrainSettings
 from fairdarts_tf.tuning.tuned import SEARCH_TUNED, TRAIN_TUNED, Tuned, check_corners
@@ -111,8 +110,7 @@ def check_search_tuning(settings: SearchSettings, tuned: Sequence[Tuned] | None 
         own = {field.name for field in dataclasses.fields(search_space(settings.space))}
         others = set().union(*fields.values()) - own
         tuned = tuple(one for one in SEARCH_TUNED if one.name not in others)
-    check_corners(tuned, lambda values: space_of(dataclasses.replace(settings, **values_of(SearchSettings, values))))
-    return tuple(tuned)
+    return check_corners(tuned, SearchSettings, lambda values: space_of(dataclasses.replace(settings, **values)))
 
 
 def check_train_tuning(settings: TrainSettings, tuned: Sequence[Tuned] | None = None) -> tuple[Tuned, ...]:
@@ -129,6 +127,6 @@ def check_train_tuning(settings: TrainSettings, tuned: Sequence[Tuned] | None = 
     sizes = search_space(load_genotype(settings.named_genotype).space).size_names
     if tuned is None:
         tuned = tuple(one for one in TRAIN_TUNED if one.name != "init_channels" or one.name in sizes)
-    check_corners(tuned, lambda values: dataclasses.replace(settings, **values_of(TrainSettings, values)))
+    found = check_corners(tuned, TrainSettings, lambda values: dataclasses.replace(settings, **values))
     check_held_back(settings)
-    return tuple(tuned)
+    return found

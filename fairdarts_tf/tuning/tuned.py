@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fairdarts_tf.errors import ConfigurationError, unknown_name
 from fairdarts_tf.settings_checks import values_of
+from fairdarts_tf.value_types import set_types
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -35,6 +36,9 @@ class Tuned:
         step: Distance between values on the linear scale. Defaults to 0: any number, or whole number, between.
         values: In place of bounds, the values that it may have, as a flag has them. Defaults to none.
         source: Where the bounds are from. Defaults to none: the user.
+
+    Raises:
+        ConfigurationError: When there are no values and the bounds are none, or something has another type.
     """
 
     name: str
@@ -44,6 +48,28 @@ class Tuned:
     step: float = 0.0
     values: tuple[str, ...] = ()
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.values, list | tuple):
+            object.__setattr__(self, "values", tuple(map(str, self.values)))
+        set_types(self, f"Tuned({self.name!r:.80}): ")
+        if self.scale not in SCALES:
+            raise ConfigurationError(f"--tune={self}: {unknown_name('scale', self.scale, SCALES)}")
+        wrong = "" if self.values else self._what_is_wrong()
+        if wrong:
+            raise ConfigurationError(f"--tune={self}: {wrong}.")
+
+    def _what_is_wrong(self) -> str:
+        """Returns what is wrong with the bounds, if anything is."""
+        if not all(map(math.isfinite, (self.least, self.most, self.step))):
+            return f"expected {_FORM}"
+        if self.least >= self.most:
+            return f"the least, {self.least:g}, is not below the most, {self.most:g}"
+        if self.scale == "log" and self.least <= 0:
+            return "a logarithmic scale has no zero: begin above it"
+        if not 0 <= self.step <= self.most - self.least:
+            return f"the step, {self.step:g}, does not fit between the bounds"
+        return ""
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -106,25 +132,36 @@ def read_tuned(texts: Sequence[str], table: Sequence[Tuned], settings: type) -> 
     return found
 
 
-def check_corners(tuned: Sequence[Tuned], make: Callable[[Mapping[str, str]], object]) -> None:
+def check_corners(
+    tuned: Sequence[Tuned], settings: type, make: Callable[[Mapping[str, object]], object]
+) -> tuple[Tuned, ...]:
     """Checks that settings can be made of the tuned flags' extreme values, in every combination.
 
     Args:
         tuned: What is tuned. With too many for all combinations each is checked by itself.
-        make: Makes settings of values as flags have them; raises a ConfigurationError.
+        settings: The dataclass whose fields are tuned.
+        make: Makes settings of values of these fields; raises a ConfigurationError.
+
+    Returns:
+        What is tuned.
 
     Raises:
-        ConfigurationError: When they cannot; it names the bounds.
+        ConfigurationError: When they cannot, or something is no flag of them; it names flag and bounds.
     """
+    if not isinstance(tuned, Sequence) or not all(isinstance(one, Tuned) for one in tuned):
+        raise ConfigurationError(f"tuned is {tuned!r:.80}, but must be a list, as [Tuned('threshold', 0.6, 0.95)].")
+    for one in tuned:
+        _check_flag(one.name, settings)
     ends = [[(one.name, end) for end in one.ends] for one in tuned]
     combined = math.prod(map(len, ends)) <= _MOST_CORNERS
     corners = itertools.product(*ends) if combined else ([end] for end in itertools.chain(*ends))
     for values in map(dict, corners):
         try:
-            make(values)
+            make(values_of(settings, values))
         except ConfigurationError as error:
             tried = ", ".join(f"--{name}={value}" for name, value in values.items())
             raise ConfigurationError(f"within the bounds of --tune, as with {tried}: {error}") from error
+    return tuple(tuned)
 
 
 def tuned_values(
@@ -142,12 +179,17 @@ def whole_fields(settings: type) -> Collection[str]:
     return {field.name for field in dataclasses.fields(settings) if type(field.default) is int}
 
 
+def _check_flag(name: str, settings: type, hint: str = "") -> None:
+    kinds = [field.name for field in dataclasses.fields(settings)]
+    if name not in kinds:
+        near = unknown_name("flag", name, kinds).partition(" Known:")[0]
+        raise ConfigurationError(f"--tune: {near}{hint} --help lists all flags.")
+
+
 def _read(text: str, known: Mapping[str, Tuned], settings: type) -> Tuned:
     name, *rest = text.split(":")
     kinds = {field.name: type(field.default) for field in dataclasses.fields(settings)}
-    if name not in kinds:
-        near = unknown_name("flag", name, kinds).partition(" Known:")[0]
-        raise ConfigurationError(f"--tune: {near} Bounds are known of {', '.join(known)}; --help lists all flags.")
+    _check_flag(name, settings, f" Bounds are known of {', '.join(known)};")
     if not rest:
         if name not in known:
             raise ConfigurationError(
@@ -177,17 +219,9 @@ def _read_bounds(text: str, name: str, rest: Sequence[str], kind: type) -> Tuned
         least, most, step = (*map(float, numbers), 0.0)[:3]
     except ValueError:
         raise ConfigurationError(f"--tune={text}: expected {_FORM}.") from None
-    wrong = ""
-    if len(rest) > 3 or len(numbers) > 3 or not all(map(math.isfinite, (least, most, step))):
-        wrong = f"expected {_FORM}"
-    elif least >= most:
-        wrong = f"the least, {least:g}, is not below the most, {most:g}"
-    elif scale == "log" and least <= 0:
-        wrong = "a logarithmic scale has no zero: begin above it"
-    elif kind is int and any(number != int(number) for number in (least, most, step)):
-        wrong = f"--{name} is a whole number"
-    elif step < 0 or step > most - least:
-        wrong = f"the step, {step:g}, does not fit between the bounds"
-    if wrong:
-        raise ConfigurationError(f"--tune={text}: {wrong}.")
-    return Tuned(name, least, most, scale, step)
+    if len(rest) > 3 or len(numbers) > 3:
+        raise ConfigurationError(f"--tune={text}: expected {_FORM}.")
+    found = Tuned(name, least, most, scale, step)
+    if kind is int and not all(map(float.is_integer, (least, most, step))):
+        raise ConfigurationError(f"--tune={text}: --{name} is a whole number.")
+    return found
