@@ -39,20 +39,25 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Lets `fit` end where a signal came."""
-        number = max(gather(self._received_here or 0, self.model.distribute_strategy))
-        self.received = signal.Signals(int(number)) if number else None
-        if self.received is not None:
-            self.model.stop_training = True
+        self._agree()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Hands the signals back."""
+        """Hands the signals back; one that came after the last step, as in a validation, counts too."""
         self.release()
+        self._agree()
 
     def release(self) -> None:
         """Hands the signals back, also where `fit` ended with an error."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+    def _agree(self) -> None:
+        """Takes note, on all workers at once, of a signal that came at any."""
+        number = max(gather(self._received_here or 0, self.model.distribute_strategy))
+        self.received = signal.Signals(int(number)) if number else None
+        if self.received is not None:
+            self.model.stop_training = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._received_here is not None:

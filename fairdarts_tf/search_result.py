@@ -81,6 +81,8 @@ class SearchResult:
         settings: All that decided the search.
         workdir: Its directory.
         stopped_by: The signal that stopped it early, or None; its genotype is None then.
+        asked_to_stop: The signal that asked for an end, or None; in the last epoch it finds the search complete, and
+            stops only what was to follow.
         early_stop: The criterion that ended it before its last epoch, or None.
         underived: Why there is no genotype though the search is complete; empty where there is one.
 
@@ -104,6 +106,7 @@ class SearchResult:
     settings: SearchSettings
     workdir: Path
     stopped_by: signal.Signals | None = None
+    asked_to_stop: signal.Signals | None = None
     early_stop: Stop | None = None
     underived: str = ""
 

@@ -64,7 +64,8 @@ def run_search(
             goes on later as if it had not paused. Defaults to None: after the last.
 
     Returns:
-        What was found. Of a paused search the genotype may be None: no other is derived.
+        What was found. Of a paused search the genotype may be None: no other is derived. After a signal, SIGINT too,
+        its ``stopped_by`` says so.
 
     Raises:
         FairDartsError: When settings, data or directory are unfit, or at the end no genotype can be derived. What the
@@ -82,12 +83,17 @@ def run_search(
         (1, ('normal', 'reduce'))
     """
     result = complete_search(settings, workdir, images, on_epoch, until_epoch)
+    raise_if_underived(result)
+    return result
+
+
+def raise_if_underived(result: SearchResult) -> None:
+    """Raises a GenotypeError, which says what to do, where a complete search has come to no genotype."""
     if result.underived:
         raise GenotypeError(
             f"the search is complete, but {result.underived} The alphas are saved: derive --alphas={result.workdir} "
             "--method=darts (or with a lower --threshold) needs no new search."
         )
-    return result
 
 
 def complete_search(
@@ -196,7 +202,7 @@ def _search_on(
     if recorder.stop is not None:
         print(f"stopped early after epoch {recorder.stop.after}: {recorder.stop.reason}", file=sys.stderr)
     elif signals.received is not None and recorder.step < until * batches.steps_per_epoch:
-        return result(None, stopped_by=signals.received)
+        return result(None, stopped_by=signals.received, asked_to_stop=signals.received)
     # A start that found the search complete has run no epoch, and one that was cut off may have left older files.
     failure = recorder.try_to_derive()
     if run.writes:
@@ -204,7 +210,7 @@ def _search_on(
         _write_report(run)
     is_complete = recorder.stop is not None or recorder.step >= total
     underived = str(failure or "") if is_complete else ""
-    return result(recorder.genotype, early_stop=recorder.stop, underived=underived)
+    return result(recorder.genotype, early_stop=recorder.stop, underived=underived, asked_to_stop=signals.received)
 
 
 def _rates(settings: SearchSettings, recorder: SearchRecorder) -> list[keras.callbacks.Callback]:

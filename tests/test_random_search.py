@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from fairdarts_tf.random_search import run as random_search_run
 from fairdarts_tf.random_search.drawing import draw_candidates
 from fairdarts_tf.random_search.run import rank
 from fairdarts_tf.random_search.settings import RandomSearchSettings
+from fairdarts_tf.training import run as training_run
+from fairdarts_tf.training.history import TrainHistory
 
 TINY = {
     "candidates": 2,
@@ -128,6 +131,23 @@ def test_goes_on_where_it_stopped(finished: Path, tmp_path: Path, monkeypatch: p
     assert random_search(Path("..", "run")) == 0
     assert rows(tmp_path / "run") == rows(finished)
     assert not list(tmp_path.rglob(".lock"))
+
+
+def test_a_signal_as_a_training_ends_stops_the_others(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    describe = training_run.describe_epoch
+
+    def terminated(history: TrainHistory, epochs: int) -> str:
+        if len(history.rows) == epochs:
+            signal.raise_signal(signal.SIGTERM)
+        return describe(history, epochs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, "describe_epoch", terminated)
+        assert random_search(tmp_path / "run") == 143
+    assert [row["candidate"] for row in rows(tmp_path / "run")] == ["1"]
+    assert not (tmp_path / "run" / "candidate_2").exists()
+    assert random_search(tmp_path / "run") == 0
+    assert rows(tmp_path / "run") == rows(finished)
 
 
 def test_several_workers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):

@@ -236,7 +236,7 @@ def test_the_gap_is_the_supernets_accuracy_minus_the_derived_networks(finished: 
 
 def test_nothing_is_done_twice(finished: Path, monkeypatch: pytest.MonkeyPatch):
     """Neither by the study again, nor by another that has the same searches."""
-    for name in ("run_search", "run_training", "run_random_search", "discretisation_gap"):
+    for name in ("complete_search", "run_training", "run_random_search", "discretisation_gap"):
         monkeypatch.setattr(stages, name, never)
     before = {name: contents(finished, name) for name in RAN}
     assert study(*RAN, scale="tiny", seeds="0", workdir=finished) == 0
@@ -247,7 +247,7 @@ def test_nothing_is_done_twice(finished: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_goes_on_after_a_kill_with_the_same_results(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The first search is done, the second is killed as it begins; a directory may have moved in between."""
-    search, searched = stages.run_search, []
+    search, searched = stages.complete_search, []
 
     def counted(settings: SearchSettings, workdir: Path) -> object:
         searched.append(workdir.parent.name)
@@ -255,7 +255,7 @@ def test_goes_on_after_a_kill_with_the_same_results(finished: Path, tmp_path: Pa
             raise KeyboardInterrupt
         return search(settings, workdir)
 
-    monkeypatch.setattr(stages, "run_search", counted)
+    monkeypatch.setattr(stages, "complete_search", counted)
     shutil.copytree(finished / "runs" / "darts_seed0", tmp_path / "study" / "runs" / "darts_seed0")
     flags = {"scale": "tiny", "seeds": "0", "workdir": tmp_path / "study"}
     assert study("skip_counts", **flags) == 130
@@ -268,15 +268,15 @@ def test_goes_on_after_a_kill_with_the_same_results(finished: Path, tmp_path: Pa
 def test_a_signal_stops_a_study_without_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     @dataclasses.dataclass
     class Stopped:
-        stopped_by: signal.Signals = signal.SIGTERM
+        asked_to_stop: signal.Signals = signal.SIGTERM
 
-    monkeypatch.setattr(stages, "run_search", lambda settings, workdir: Stopped())
+    monkeypatch.setattr(stages, "complete_search", lambda settings, workdir: Stopped())
     assert study("skip_counts", scale="tiny", workdir=tmp_path) == 143
     assert not (tmp_path / "skip_counts").exists() and not list(tmp_path.rglob("search.json"))
 
 
 def test_an_outcome_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch):
-    monkeypatch.setattr(stages, "run_search", never)
+    monkeypatch.setattr(stages, "complete_search", never)
     kept = tmp_path / "runs" / "darts_seed0" / "search.json"
     kept.parent.mkdir(parents=True)
     for content in ("{", '{"settings": 1, "outcome": {}}', "[]"):

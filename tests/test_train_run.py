@@ -19,6 +19,7 @@ from fairdarts_tf.data import pipeline
 from fairdarts_tf.found_network import load_found_network
 from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.recorder import Recorder
+from fairdarts_tf.training.recorder import TrainRecorder
 from fairdarts_tf.training.run import run_training
 
 AVERAGED = {"average_decay": 0.9, "drop_path": 0.5}
@@ -153,6 +154,21 @@ def test_a_signal_saves_within_the_epoch_and_has_its_own_exit_code(finished, tmp
     assert "stopped and saved" in capsys.readouterr().err
     assert [path.stem[-1] for path in list_checkpoints(tmp_path / "run" / "checkpoints")] == ["2", "3"]
     assert train(*flags) == 0
+    assert_equal_runs(finished, tmp_path / "run")
+
+
+def test_a_signal_in_the_last_epoch_finds_the_training_complete(finished, tmp_path, monkeypatch):
+    """It is told to whoever has more to do."""
+
+    def terminate(recorder, epoch, logs, seconds):
+        if epoch == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return record(recorder, epoch, logs, seconds)
+
+    record = TrainRecorder.record
+    monkeypatch.setattr(TrainRecorder, "record", terminate)
+    result = run_training(tiny_settings(tmp_path, **AVERAGED), tmp_path / "run")
+    assert (result.stopped_by, result.asked_to_stop) == (None, signal.SIGTERM)
     assert_equal_runs(finished, tmp_path / "run")
 
 

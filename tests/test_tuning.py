@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from fairdarts_tf.cli.tune import COMMAND, main
 from fairdarts_tf.costs import NetworkSize, network_cost
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.genotype_files import load_genotype
+from fairdarts_tf.history import Row
 from fairdarts_tf.run_lock import RunLock
 from fairdarts_tf.search_run import run_search
 from fairdarts_tf.settings import SearchSettings
@@ -197,11 +199,28 @@ def test_a_second_process_is_refused(resumed: tuple[Path, list[str]], capsys: py
         lock.release()
 
 
+def test_a_signal_as_a_search_ends_stops_the_trial_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    describe = search_run.describe_epoch
+
+    def terminated(row: Row, epochs: int, *rest: object) -> str:
+        if row["epoch"] == epochs:
+            signal.raise_signal(signal.SIGTERM)
+        return describe(row, epochs, *rest)
+
+    flags, trial = SEARCH | {"trials": 1}, tmp_path / "run" / "trials" / "0"
+    with monkeypatch.context() as patch:
+        patch.setattr(search_run, "describe_epoch", terminated)
+        assert tune(tmp_path / "run", **flags) == 143
+    assert [row["status"] for row in table(tmp_path / "run")] == ["running"]
+    assert (trial / "search" / "genotype.json").is_file() and not list(trial.glob("training*"))
+    assert tune(tmp_path / "run", **flags) == 0
+
+
 def test_a_search_without_a_genotype_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fails(settings: SearchSettings, place: Path, **options: object) -> None:
         raise GenotypeError("the search is complete, but the normal cell would be empty.")
 
-    monkeypatch.setattr(search_hypermodel, "run_search", fails)
+    monkeypatch.setattr(search_hypermodel, "complete_search", fails)
     assert tune(tmp_path / "run", **SEARCH) == 2
     rows = table(tmp_path / "run")
     assert [row["status"] for row in rows] == ["failed", "failed"]

@@ -55,7 +55,7 @@ class RandomSearchResult:
     Attributes:
         genotypes: All candidates, in the order of their numbers, which count from 1.
         ranking: A row of `COLUMNS` for each candidate that is trained, the best first.
-        stopped_by: The signal that stopped it early, or None.
+        stopped_by: The signal that asked for an end, or None; candidates may be missing then.
     """
 
     genotypes: list[Genotype]
@@ -80,6 +80,9 @@ def run_random_search(
         workdir: The directory; made if absent.
         training: Settings of each training (see `TrainSettings`) in place of `SHORT_TRAINING`'s and the defaults, but
             no genotype.
+
+    Returns:
+        All candidates and their ranking. After a signal, SIGINT too, its ``stopped_by`` says so.
 
     Raises:
         FairDartsError: When settings, data or directory are unfit.
@@ -115,10 +118,11 @@ def _train_all(genotypes: list[Genotype], options: Mapping[str, object], run: Ru
         # The names of variables, under which checkpoints keep them, must not depend on what ran before.
         keras.utils.clear_session()
         result = run_training(TrainSettings(genotype=_genotype_file(run, number, genotype), **options), place)
-        if result.stopped_by is not None:
-            return RandomSearchResult(genotypes, rank(rows), result.stopped_by)
-        rows.append(_row(number, genotype, result.history))
-        _write(run, genotypes, rank(rows))
+        if result.stopped_by is None:
+            rows.append(_row(number, genotype, result.history))
+            _write(run, genotypes, rank(rows))
+        if result.asked_to_stop is not None:
+            return RandomSearchResult(genotypes, rank(rows), result.asked_to_stop)
     return RandomSearchResult(genotypes, rank(rows))
 
 

@@ -21,7 +21,7 @@ from fairdarts_tf.genotypes import Genotype
 from fairdarts_tf.random_search.run import run_random_search
 from fairdarts_tf.random_search.settings import SHORT_TRAINING, RandomSearchSettings
 from fairdarts_tf.runs import FREE_TO_CHANGE
-from fairdarts_tf.search_run import run_search
+from fairdarts_tf.search_run import complete_search, raise_if_underived
 from fairdarts_tf.sensitivity import load_weights
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.studies.gap import discretisation_gap
@@ -36,7 +36,7 @@ _MAX_BYTES = 1_000_000
 
 
 class StudyStopped(Exception):  # noqa: N818 (no error: a signal asked for it)
-    """A signal ended a search or training of a study, which has saved itself.
+    """A signal came during a search or training of a study, which has saved itself.
 
     Args:
         signal: The signal.
@@ -82,13 +82,13 @@ class Stages:
 
         def compute() -> Outcome:
             _announce(f"{self.configuration.label}, seed {self.seed}: search")
+            result = complete_search(settings, self.search_dir)
+            _raise_if_asked_to_stop(result.asked_to_stop)
             try:
-                result = run_search(settings, self.search_dir)
+                raise_if_underived(result)
             except GenotypeError as error:
-                # Raised once the search is complete and written.
                 print(f"note: {error}", file=sys.stderr)
                 return {"derived": 0}
-            _raise_if_stopped(result.stopped_by)
             return {"derived": 1}
 
         return kept(self.search_dir.with_name("search.json"), settings.as_flags(), compute)
@@ -130,7 +130,7 @@ class Stages:
             _announce(f"{self.configuration.label}, seed {self.seed}: training")
             settings = self.plan.train_settings(str(path), self.seed)
             result = run_training(settings, self.place / "training")
-            _raise_if_stopped(result.stopped_by)
+            _raise_if_asked_to_stop(result.asked_to_stop)
             best = result.history.rows[result.history.best_epoch() - 1]
             accuracy = self.plan.test_accuracy(self.place / "training")
             return {"validation_accuracy": best["validation_accuracy"], "test_accuracy": accuracy}
@@ -155,7 +155,7 @@ def train_random_cells(plan: Plan, skips: int) -> list[tuple[Genotype, Outcome]]
     def compute() -> Outcome:
         _announce(f"random cells with {skips} skip connections")
         result = run_random_search(settings, place / "random_search", **training)
-        _raise_if_stopped(result.stopped_by)
+        _raise_if_asked_to_stop(result.stopped_by)
         return {
             f"{what}_{row['candidate']}": value
             for row in result.ranking
@@ -206,9 +206,9 @@ def _read(path: Path) -> dict[str, dict]:
     raise RunError(f"{path} cannot be read ({reason}). Remove it, and start the study again.")
 
 
-def _raise_if_stopped(stopped_by: signal.Signals | None) -> None:
-    if stopped_by is not None:
-        raise StudyStopped(stopped_by)
+def _raise_if_asked_to_stop(by: signal.Signals | None) -> None:
+    if by is not None:
+        raise StudyStopped(by)
 
 
 def _announce(what: str) -> None:

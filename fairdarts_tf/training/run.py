@@ -52,6 +52,8 @@ class TrainResult:
         history: Rows of all epochs.
         training: The trained model.
         stopped_by: The signal that stopped it early, or None.
+        asked_to_stop: The signal that asked for an end, or None; in the last epoch it finds the training complete, and
+            stops only what was to follow.
 
     Example:
         >>> settings = fd.TrainSettings(
@@ -66,6 +68,7 @@ class TrainResult:
     history: TrainHistory
     training: Training
     stopped_by: signal.Signals | None = None
+    asked_to_stop: signal.Signals | None = None
 
 
 def run_training(
@@ -85,7 +88,8 @@ def run_training(
             goes on later as if it had not paused. Defaults to None: after the last.
 
     Returns:
-        What was measured; `fairdarts_tf.found_network.load_found_network` loads the weights from the directory.
+        What was measured; `fairdarts_tf.found_network.load_found_network` loads the weights from the directory. After a
+        signal, SIGINT too, its ``stopped_by`` says so.
 
     Raises:
         FairDartsError: When settings, genotype, data or directory are unfit. What the training has saved until then is
@@ -180,10 +184,10 @@ def _train_on(
         profiler.release()
         log.close()
     if signals.received is not None and recorder.step < until * batches.steps_per_epoch:
-        return TrainResult(history, training, signals.received)
+        return TrainResult(history, training, signals.received, signals.received)
     if run.writes:
         recorder.write_files()
-    return TrainResult(history, training)
+    return TrainResult(history, training, asked_to_stop=signals.received)
 
 
 def genotype_of(settings: TrainSettings, run: Run) -> AnyGenotype:

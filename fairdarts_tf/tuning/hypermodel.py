@@ -76,7 +76,7 @@ class RunHyperModel(keras_tuner.HyperModel):
         """Returns all that decides its trials besides the hyperparameters, as a flagfile holds it."""
 
 
-def raise_if_stopped(stopped_by: signal.Signals | None) -> None:
-    """Raises a TrialStopped where a signal ended a run."""
-    if stopped_by is not None:
-        raise TrialStopped(stopped_by)
+def raise_if_asked_to_stop(by: signal.Signals | None) -> None:
+    """Raises a TrialStopped where a signal came during a run, also where that was complete: what follows is not."""
+    if by is not None:
+        raise TrialStopped(by)

@@ -21,7 +21,7 @@ _MILLION = 1e6
 
 
 class TrialStopped(Exception):  # noqa: N818 (no error: a signal asked for it)
-    """A signal ended the run of a trial, which has saved itself.
+    """A signal came during the run of a trial, which has saved itself.
 
     Args:
         stopped_by: The signal.

@@ -70,6 +70,9 @@ def run_tuning(settings: TuningSettings, hypermodel: RunHyperModel, workdir: str
         hypermodel: What is tuned: `SearchHyperModel`, `TrainHyperModel` or `GenotypeHyperModel`.
         workdir: The directory; made if absent.
 
+    Returns:
+        What the trials came to. After a signal, SIGINT too, its ``stopped_by`` says so.
+
     Raises:
         FairDartsError: When settings, data or directory are unfit. What trials have saved until then is intact.
         WorkerLostError: When the chief is gone.

@@ -15,10 +15,10 @@ from fairdarts_tf.bilevel_search import Search
 from fairdarts_tf.errors import ConfigurationError, GenotypeError
 from fairdarts_tf.genotype_files import AnyGenotype
 from fairdarts_tf.random_search.settings import SHORT_TRAINING
-from fairdarts_tf.search_run import build_search, run_search
+from fairdarts_tf.search_run import build_search, complete_search, raise_if_underived
 from fairdarts_tf.sensitivity import load_weights
 from fairdarts_tf.settings import SearchSettings
-from fairdarts_tf.tuning.hypermodel import RunHyperModel, raise_if_stopped
+from fairdarts_tf.tuning.hypermodel import RunHyperModel, raise_if_asked_to_stop
 from fairdarts_tf.tuning.outcome import Judgement, Outcome, seconds_of
 from fairdarts_tf.tuning.plan import check_search_tuning, train_settings
 from fairdarts_tf.tuning.short_training import DEFAULTS, prefixed, train_shortly
@@ -78,8 +78,9 @@ class SearchHyperModel(RunHyperModel):
         settings = self.settings_of(hp)
         # The names of variables, under which checkpoints keep them, must not depend on what ran before.
         keras.utils.clear_session()
-        result = run_search(settings, place / "search", until_epoch=until_epoch)
-        raise_if_stopped(result.stopped_by)
+        result = complete_search(settings, place / "search", until_epoch=until_epoch)
+        raise_if_asked_to_stop(result.asked_to_stop)
+        raise_if_underived(result)
         genotype = result.genotype or _by_darts(settings, place / "search")
         outcome = train_shortly(settings, self.training, genotype, place, f"_{until_epoch}", None, judgement)
         seconds = outcome.seconds + seconds_of(place / "search")

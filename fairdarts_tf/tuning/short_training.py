@@ -15,7 +15,7 @@ from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.training.run import run_training
 from fairdarts_tf.training.settings import TrainSettings
-from fairdarts_tf.tuning.hypermodel import raise_if_stopped
+from fairdarts_tf.tuning.hypermodel import raise_if_asked_to_stop
 from fairdarts_tf.tuning.outcome import Judgement, Outcome, of_training
 from fairdarts_tf.tuning.plan import OF_SHORT_TRAINING, PREFIX, train_settings
 
@@ -51,7 +51,7 @@ def train_shortly(
     workdir = place / f"training{ending}"
     keras.utils.clear_session()
     result = run_training(train_settings(search, training, str(file)), workdir, until_epoch=until_epoch)
-    raise_if_stopped(result.stopped_by)
+    raise_if_asked_to_stop(result.asked_to_stop)
     outcome = of_training(result.history, workdir)
     if judgement.cost == "none":
         return outcome

@@ -18,7 +18,7 @@ from fairdarts_tf.settings_checks import default_flags
 from fairdarts_tf.training.model import Training
 from fairdarts_tf.training.run import build_training, run_training
 from fairdarts_tf.training.settings import TrainSettings
-from fairdarts_tf.tuning.hypermodel import RunHyperModel, raise_if_stopped
+from fairdarts_tf.tuning.hypermodel import RunHyperModel, raise_if_asked_to_stop
 from fairdarts_tf.tuning.outcome import Judgement, Outcome, of_training
 from fairdarts_tf.tuning.plan import check_train_tuning
 from fairdarts_tf.tuning.tuned import Tuned, tuned_values
@@ -77,7 +77,7 @@ class TrainHyperModel(RunHyperModel):
         settings = self.settings_of(hp)
         keras.utils.clear_session()
         result = run_training(settings, place / "training", until_epoch=until_epoch)
-        raise_if_stopped(result.stopped_by)
+        raise_if_asked_to_stop(result.asked_to_stop)
         outcome = of_training(result.history, place / "training")
         if judgement.cost == "none":
             return outcome
