@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -41,9 +42,12 @@ def search(
         settings: Of `SearchSettings`, as ``epochs=20`` and ``batch_size=64``.
 
     Returns:
-        What was found: its genotype, alphas, history and model.
+        What was found: its genotype, alphas, history and model. After SIGTERM what there is so far, with the signal as
+        its ``stopped_by``.
 
     Raises:
+        KeyboardInterrupt: When it was interrupted, as by a notebook's stop button, so that no later cell goes on with
+            half a search. All is saved: the same call with the same ``workdir`` goes on.
         FairDartsError: When settings, data or directory are unfit. What the search has saved until then is intact.
         NotFiniteError: When a loss or a gradient is NaN or infinite.
 
@@ -62,6 +66,10 @@ def search(
         raise ConfigurationError(f"on_epoch is {on_epoch!r:.80}, but must be a function that takes a SearchResult.")
     described, images = described_search(data, space, settings)
     result = complete_search(described, workdir or tempfile.mkdtemp(prefix="fairdarts_search_"), images, on_epoch)
+    if result.asked_to_stop == signal.SIGINT:
+        raise KeyboardInterrupt(
+            f"the search is saved; to go on, give the same call with workdir={str(result.workdir)!r}"
+        )
     if result.underived:
         print(
             f'warning: the search is complete, but {result.underived} derive(method="darts") of the result needs no '

@@ -59,6 +59,7 @@ def estimate_search(data: object, space: SearchSpace | None = None, **settings: 
 
     Raises:
         FairDartsError: When settings or data are unfit.
+        KeyboardInterrupt: When it was interrupted.
 
     Example:
         >>> space = fd.DartsSpace(operations=("skip_connect", "sep_conv_3x3"), nodes=1, init_channels=2, layers=3)
@@ -75,6 +76,8 @@ def estimate_search(data: object, space: SearchSpace | None = None, **settings: 
         described, epochs=2, steps_per_epoch=_STEPS, warmup_epochs=0, early_stopping=(), checkpoint_steps=0
     )
     with tempfile.TemporaryDirectory() as folder:
-        rows = complete_search(short, os.path.join(folder, "run"), images, lambda so_far: None).history.rows
-    first, second = (float(row["seconds"]) for row in rows)
+        result = complete_search(short, os.path.join(folder, "run"), images, lambda so_far: None)
+    if result.asked_to_stop is not None:
+        raise KeyboardInterrupt("nothing was estimated")
+    first, second = (float(row["seconds"]) for row in result.history.rows)
     return TimeEstimate(describe_device(), max(first - second, 0.0), second / _STEPS, steps)

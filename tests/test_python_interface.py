@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from fairdarts_tf.errors import ConfigurationError, DataError, GenotypeError, Ru
 from fairdarts_tf.export.classifier import export_classifier
 from fairdarts_tf.history import History
 from fairdarts_tf.relaxations import RELAXATIONS
+from fairdarts_tf.search_recorder import SearchRecorder
 from fairdarts_tf.search_result import SearchResult
 from fairdarts_tf.settings import SearchSettings
 from tests.tiny_search import without_pictures
@@ -93,6 +95,33 @@ def test_it_goes_on_with_the_same_images_and_no_others(
     with pytest.raises(RunError, match="other settings: --dataset=memory:digits:"):
         fd.search(others, SPACE, workdir=search.workdir, threshold=1.0, **TINY)
     assert (search.workdir / "flags.txt").read_bytes() == flags
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_an_interrupt_saves_and_keeps_a_notebook_from_going_on(tmp_path: Path, no_pictures: None, epoch: int):
+    """Also one in the last epoch: whoever presses stop wants no other cell to run."""
+
+    def interrupt(so_far: SearchResult) -> None:
+        if len(so_far.history.rows) == epoch:
+            signal.raise_signal(signal.SIGINT)
+
+    options = {"workdir": tmp_path / "run", "method": "darts"} | TINY
+    with pytest.raises(KeyboardInterrupt, match="workdir=.*run"):
+        fd.search("digits", SPACE, on_epoch=interrupt, **options)
+    again = fd.search("digits", SPACE, on_epoch=quiet, **options)
+    assert len(again.history.rows) == 2 and again.asked_to_stop is None
+
+
+def test_sigterm_returns_what_there_is(tmp_path: Path, no_pictures: None):
+    terminate = lambda so_far: signal.raise_signal(signal.SIGTERM)  # noqa: E731
+    found = fd.search("digits", SPACE, workdir=tmp_path / "run", on_epoch=terminate, **TINY)
+    assert found.stopped_by == signal.SIGTERM and len(found.history.rows) == 1
+
+
+def test_an_interrupted_estimate_says_nothing(monkeypatch: pytest.MonkeyPatch, no_pictures: None):
+    monkeypatch.setattr(SearchRecorder, "write_files", lambda self: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="nothing was estimated"):
+        fd.estimate_search("digits", SPACE, **TINY | {"epochs": 20})
 
 
 def test_deriving_is_that_of_the_files(search: SearchResult):
