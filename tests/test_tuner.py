@@ -120,7 +120,32 @@ def test_a_trial_that_comes_to_nothing_is_recorded_and_others_go_on(tmp_path: Pa
     assert result.rows[: len(completed)] == completed
     assert {record["status"] for record in records(tmp_path / "run")} == {"COMPLETED", "FAILED"}
     assert result.rows[0]["threshold"] == max(row["threshold"] for row in completed)
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert all(line.startswith("trial ") for line in said.err.splitlines()), said.err
+    assert said.err.count(" failed: nothing derived with") == len(failed)
+
+
+def test_going_on_is_not_kerastuners_to_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tune(tmp_path / "run")
+    capsys.readouterr()
+    tune(tmp_path / "run", trials=5)
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["trial 4"]
+
+
+def test_what_reached_no_oracle_is_asked_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch):
+    update, lost = oracles.KeptOracle.update_trial, []
+
+    def losing(self: oracles.KeptOracle, *arguments: object, **options: object) -> object:
+        if not lost:
+            lost.append(True)
+            raise OSError("no\nanswer")
+        return update(self, *arguments, **options)
+
+    monkeypatch.setattr(oracles.KeptOracle, "update_trial", losing)
+    assert [row["status"] for row in tune(tmp_path / "run").rows] == ["completed"] * 4
+    error = capsys.readouterr().err
+    assert "trial 0 could not be recorded: no answer" in error and "Traceback" not in error
 
 
 def test_all_trials_come_to_nothing(tmp_path: Path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 
 import keras_tuner
 import tensorflow as tf
 from keras_tuner.engine import base_tuner
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from fairdarts_tf.errors import GenotypeError, NotFiniteError
 from fairdarts_tf.files import write_text_atomically
@@ -40,8 +42,10 @@ class RunTuner(base_tuner.BaseTuner):
         self.runs = hypermodel
         self.judgement = judgement
         self.places = Places(workdir)
-        # Without a hypermodel KerasTuner builds no network to find out what there is to choose: the oracle knows.
-        super().__init__(oracle, directory=str(workdir), project_name=PROJECT)
+        # It prints which file it reads.
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            # Without a hypermodel KerasTuner builds no network to find out what there is to choose: the oracle knows.
+            super().__init__(oracle, directory=str(workdir), project_name=PROJECT)
 
     def on_search_begin(self) -> None:
         """Keeps the state from the start, so that also a first trial that is cut off is taken up again."""
@@ -65,6 +69,20 @@ class RunTuner(base_tuner.BaseTuner):
             raise keras_tuner.errors.FailedTrialError(reason) from error
         except Exception as error:
             raise EndOfTuning from error
+
+    def _try_run_and_update_trial(self, trial: Trial, *fit_args: object, **fit_kwargs: object) -> None:
+        """Runs a trial and says how it ended, as KerasTuner's own method, which prints a traceback of what failed."""
+        try:
+            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+        except keras_tuner.errors.FatalError:
+            raise
+        except keras_tuner.errors.FailedTrialError as failed:
+            trial.status, trial.message = TrialStatus.FAILED, str(failed)
+        except Exception as error:  # noqa: BLE001  (as where the chief does not answer: the oracle asks for it again)
+            trial.status, trial.message = TrialStatus.INVALID, " ".join(str(error).split())
+            print(f"trial {trial.trial_id} could not be recorded: {trial.message}", file=sys.stderr)
+        else:
+            trial.status = TrialStatus.COMPLETED
 
     def _run(self, trial: Trial) -> dict[str, float]:
         place = self.places.of(trial, self.oracle.get_trial)
