@@ -216,12 +216,18 @@ def test_a_signal_as_a_search_ends_stops_the_trial_after_it(tmp_path: Path, monk
     assert tune(tmp_path / "run", **flags) == 0
 
 
-def test_a_search_without_a_genotype_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_search_without_a_genotype_is_a_failed_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     def fails(settings: SearchSettings, place: Path, **options: object) -> None:
         raise GenotypeError("the search is complete, but the normal cell would be empty.")
 
     monkeypatch.setattr(search_hypermodel, "complete_search", fails)
     assert tune(tmp_path / "run", **SEARCH) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    last = said.err.splitlines()[-1]
+    assert last.startswith("tune: no trial came to anything") and "trials.csv" in last and "--method=darts" in last
     rows = table(tmp_path / "run")
     assert [row["status"] for row in rows] == ["failed", "failed"]
     assert rows[0]["failure"] == "the search is complete, but the normal cell would be empty."

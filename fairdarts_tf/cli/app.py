@@ -26,7 +26,8 @@ EXIT_TERMINATED = 143
 
 EXIT_CODES = {
     0: "done",
-    EXIT_BAD_INPUT: "bad input, or a complete search without a genotype; one line on stderr says what to do",
+    EXIT_BAD_INPUT: "bad input, a complete search without a genotype, or a tuning all of whose trials failed; one line "
+    "on stderr says what to do",
     EXIT_NOT_FINITE: "a loss or a gradient became NaN or infinite",
     EXIT_WORKER_LOST: "another worker of the run is gone; started again, all go on",
     EXIT_INTERRUPTED: "stopped from the keyboard",

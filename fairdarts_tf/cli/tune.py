@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from absl import flags
 
-from fairdarts_tf.cli.app import EXIT_BAD_INPUT, Command
+from fairdarts_tf.cli.app import Command
 from fairdarts_tf.cli.long_runs import required_workdir, stopped
 from fairdarts_tf.cli.output_format import TABLE_FORMATS, define_format, formatted, results_alone, to_json
 from fairdarts_tf.cli.quiet import load_tensorflow
 from fairdarts_tf.cli.settings_flags import define_flags, read_values
-from fairdarts_tf.errors import ConfigurationError
+from fairdarts_tf.errors import ConfigurationError, RunError
 from fairdarts_tf.paper_values import SEARCHES
 from fairdarts_tf.random_search.settings import SHORT_TRAINING
 from fairdarts_tf.runs import Run
@@ -21,6 +22,7 @@ from fairdarts_tf.settings import CHOICES as SEARCH_CHOICES
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.training.settings import CHOICES as TRAIN_CHOICES
 from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.tuning.places import TABLE
 from fairdarts_tf.tuning.plan import (
     FROM_SEARCH,
     OF_SHORT_TRAINING,
@@ -75,7 +77,7 @@ def main() -> int:
     """Runs the tuning and prints its trials.
 
     Raises:
-        FairDartsError: When flags, data or directory are unfit.
+        FairDartsError: When flags, data or directory are unfit, or every trial failed.
     """
     workdir = required_workdir(COMMAND, "the tuning's directory")
     run = Run(workdir)
@@ -94,6 +96,8 @@ def main() -> int:
     if result.trials is None:
         print("no more trials; the chief has the results.", file=sys.stderr)
         return 0
+    if not result.trials.best():
+        raise RunError(_none_completed(workdir, settings.what))
     print(
         formatted(
             COMMAND.flags,
@@ -102,7 +106,17 @@ def main() -> int:
             result.trials.csv,
         )
     )
-    return 0 if result.trials.best() else EXIT_BAD_INPUT
+    return 0
+
+
+def _none_completed(workdir: str, what: str) -> str:
+    """Returns what to do where every trial failed."""
+    remedy = (
+        "Where cells stayed empty, tune in another --workdir with --method=darts or a lower --threshold"
+        if what == "search"
+        else "Tune in another --workdir with other flags, as a lower learning rate or a smaller network"
+    )
+    return f"no trial came to anything; {Path(workdir, TABLE)} says why each failed. {remedy}."
 
 
 def _search_model(settings: TuningSettings, recorded: Mapping[str, str]) -> object:
