@@ -39,6 +39,9 @@ follow on those that there are."""
 
 MAX_FLAGS_BYTES = 1_000_000
 
+_KINDS = {"tuner": "tuning", "candidates": "random search", "train_portion": "search", "genotype": "training"}
+"""What runs, by a flag that it has had from the first. Tunings and random searches have those of their runs besides."""
+
 _FORMAT_LINE = re.compile(r"# fairdarts_tf run, format (\d{1,9})\s*")
 
 
@@ -163,12 +166,20 @@ class Run:
         return _flags_in(text, path)
 
     def is_search(self) -> bool:
-        """Returns whether the directory holds a search, and not a training.
+        """Returns whether the directory holds a single search.
 
         Raises:
             RunError: When its ``flags.txt`` is no list of flags.
         """
-        return "train_portion" in (self.settings() or {})
+        return self.kind() == "search"
+
+    def kind(self) -> str | None:
+        """Returns what the directory holds: search, training, tuning or random search; None where it does not say.
+
+        Raises:
+            RunError: When its ``flags.txt`` is no list of flags.
+        """
+        return _kind_of(self.settings() or {})
 
     def write_epoch(self, history: History, genotype: AnyGenotype | None, epoch: int | None = None) -> None:
         """Writes history, alphas and genotype as they stand after an epoch.
@@ -222,11 +233,17 @@ class Run:
             )
 
     def _refuse_contradictions(self, recorded: Mapping[str, str], settings: Mapping[str, str]) -> None:
+        there, here = _kind_of(recorded), _kind_of(settings)
+        if there and here and there != here:
+            raise RunError(
+                f"--workdir={self.workdir} holds a run of another command, a {there}, and this is a {here}: each needs "
+                "a directory of its own. Name a new one."
+            )
         unknown = sorted(set(recorded) - set(settings) - {"workdir"})
         if len(unknown) > 1:
             raise RunError(
                 f"--workdir={self.workdir} holds a run of another command or version, whose flags are unknown here "
-                f"(--{', --'.join(unknown[:3])}): searches and trainings need directories of their own. Name a new one."
+                f"(--{', --'.join(unknown[:3])}): each needs a directory of its own. Name a new one."
             )
         differences = [
             f"--{name}={settings[name]} (the run has {recorded.get(name, 'no such flag')})"
@@ -248,6 +265,10 @@ def _same(recorded: str | None, given: str) -> bool:
         return float(recorded or "") == float(given)
     except ValueError:
         return False
+
+
+def _kind_of(settings: Mapping[str, str]) -> str | None:
+    return next((kind for flag, kind in _KINDS.items() if flag in settings), None)
 
 
 def _flags_in(text: str, path: Path) -> dict[str, str]:

@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 from fairdarts_tf.errors import RunError
+from fairdarts_tf.random_search.settings import RandomSearchSettings
 from fairdarts_tf.runs import FORMAT_VERSION, MAX_FLAGS_BYTES, Run
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.temporaries import temporary_file
+from fairdarts_tf.training.settings import TrainSettings
+from fairdarts_tf.tuning.settings import TuningSettings
 
 SETTINGS = SearchSettings(seed=3, operations=("skip_connect", "sep_conv_3x3")).as_flags()
+RANDOM_SEARCH = RandomSearchSettings().as_flags() | TrainSettings(genotype="FairDARTS_a").as_flags()
+KINDS = {
+    "search": SETTINGS,
+    "training": TrainSettings(genotype="FairDARTS_a").as_flags(),
+    "tuning": TuningSettings().as_flags() | SETTINGS,
+    "random search": {name: value for name, value in RANDOM_SEARCH.items() if name != "genotype"},
+}
 
 
 @pytest.fixture
@@ -72,6 +82,22 @@ def test_refuses_a_flag_that_is_unknown_here(run: Run):
     path.write_text(path.read_text() + "--of_tomorrow=1\n")
     with pytest.raises(RunError, match=r"no --of_tomorrow \(the run has 1\)"):
         run.check(SETTINGS)
+
+
+@pytest.mark.parametrize("there", KINDS)
+@pytest.mark.parametrize("here", KINDS)
+def test_a_run_of_another_command_is_refused_in_a_short_line(tmp_path: Path, there: str, here: str):
+    with Run(tmp_path) as begun:
+        begun.open(KINDS[there])
+    assert Run(tmp_path).kind() == there
+    assert Run(tmp_path).is_search() == (there == "search")
+    again = Run(tmp_path, KINDS[here])
+    if there == here:
+        again.check(KINDS[here])
+        return
+    with pytest.raises(RunError, match=f"another command, a {there}, and this is a {here}:") as error:
+        again.check(KINDS[here])
+    assert len(str(error.value)) < 200 + len(str(tmp_path))
 
 
 def test_reads_hand_written_flags(run: Run):
