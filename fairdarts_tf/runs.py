@@ -179,7 +179,7 @@ class Run:
         Raises:
             RunError: When its ``flags.txt`` is no list of flags.
         """
-        return _kind_of(self.settings() or {})
+        return kind_of(self.settings() or {})
 
     def write_epoch(self, history: History, genotype: AnyGenotype | None, epoch: int | None = None) -> None:
         """Writes history, alphas and genotype as they stand after an epoch.
@@ -233,7 +233,7 @@ class Run:
             )
 
     def _refuse_contradictions(self, recorded: Mapping[str, str], settings: Mapping[str, str]) -> None:
-        there, here = _kind_of(recorded), _kind_of(settings)
+        there, here = kind_of(recorded), kind_of(settings)
         if there and here and there != here:
             raise RunError(
                 f"--workdir={self.workdir} holds a run of another command, a {there}, and this is a {here}: each needs "
@@ -267,7 +267,8 @@ def _same(recorded: str | None, given: str) -> bool:
         return False
 
 
-def _kind_of(settings: Mapping[str, str]) -> str | None:
+def kind_of(settings: Mapping[str, str]) -> str | None:
+    """Returns what ran with these settings: search, training, tuning or random search; None where they do not say."""
     return next((kind for flag, kind in _KINDS.items() if flag in settings), None)
 
 

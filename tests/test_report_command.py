@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from report_testing import Elements, make_run
 
+from fairdarts_tf.tuning.settings import TuningSettings
+
 PROJECT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "fairdarts_tf.cli.report"]
 
@@ -168,6 +170,33 @@ def test_a_training_is_refused_in_one_line(tmp_path: Path):
     result = command(f"--workdir={tmp_path}")
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert "holds a training" in result.stderr
+
+
+@pytest.mark.parametrize("what", ["search", "train"])
+def test_a_tuning_is_refused_with_one_of_its_searches(tmp_path: Path, what: str):
+    make_run(tmp_path / "trials" / "2" / "search", epochs=1)
+    flags = TuningSettings(what=what).as_flags() | {"genotype": "FairDARTS_a"}
+    (tmp_path / "flags.txt").write_text("".join(f"--{name}={value}\n" for name, value in flags.items()))
+    result = command(f"--workdir={tmp_path}")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert f"holds a tuning, and this shows a search. Name one of its searches, as {tmp_path}/trials/2/search." in (
+        result.stderr
+    )
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_study_is_refused_with_one_of_its_searches(tmp_path: Path):
+    make_run(tmp_path / "runs" / "darts_seed0" / "search", epochs=1)
+    result = command(f"--workdir={tmp_path}")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert f"Name one of its searches, as {tmp_path}/runs/darts_seed0/search." in result.stderr
+
+
+def test_a_random_search_is_refused(tmp_path: Path):
+    (tmp_path / "flags.txt").write_text("--candidates=2\n--epochs=2\n")
+    result = command(f"--workdir={tmp_path}")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "holds a random search, and this shows a search. There is none in it" in result.stderr
 
 
 def test_a_directory_of_pipes_is_refused_at_once(tmp_path: Path):

@@ -31,10 +31,13 @@ from fairdarts_tf.report.run_records import (
     read_genotype,
 )
 from fairdarts_tf.report.run_state import Dates, State, dates_of, state_of
-from fairdarts_tf.runs import Run
+from fairdarts_tf.runs import Run, kind_of
 
 RECORDS = ("history.csv", "history.npz", "alphas.npz", "genotype.json")
 """What a search writes after every epoch."""
+
+_SEARCHES_WITHIN = ("trials/*/search/flags.txt", "runs/*/search/flags.txt")
+"""Where the searches of a tuning and of a study are."""
 
 _OF_A_TRAINING = ("model.json", "best.npz")
 
@@ -102,12 +105,13 @@ def read_run(workdir: str | os.PathLike[str]) -> RunData:
     """Reads a search's directory.
 
     Raises:
-        RunError: When the directory holds nothing of a search, or a training.
+        RunError: When the directory holds nothing of a search, or a training, a tuning or a random search.
     """
     workdir = Path(workdir)
     _check_is_run(workdir)
     problems: list[str] = []
     settings = attempt(problems, lambda: _read_flags(workdir), {})
+    _refuse_what_has_several_runs(workdir, settings)
     _refuse_training(workdir, settings)
     columns: dict[str, np.ndarray] = {}
     alphas, epochs, genotype = {}, np.empty(0, np.int64), None
@@ -164,9 +168,24 @@ def _check_is_run(workdir: Path) -> None:
         raise RunError(f"--workdir={workdir} {what}. Name the directory of a search.")
     if not any((workdir / name).is_file() for name in ("flags.txt", *RECORDS)):
         raise RunError(
-            f"--workdir={workdir} holds no run: none of flags.txt, {', '.join(RECORDS)} is a file there. Name the "
-            "--workdir that a search was given."
+            f"--workdir={workdir} holds no run: none of flags.txt, {', '.join(RECORDS)} is a file there. "
+            + (_search_within(workdir) or "Name the --workdir that a search was given.")
         )
+
+
+def _refuse_what_has_several_runs(workdir: Path, settings: Mapping[str, str]) -> None:
+    kind = kind_of(settings)
+    if kind in ("tuning", "random search"):
+        raise RunError(
+            f"--workdir={workdir} holds a {kind}, and this shows a search. "
+            + (_search_within(workdir) or "There is none in it: name the directory of one.")
+        )
+
+
+def _search_within(workdir: Path) -> str:
+    """Returns which search of a tuning or a study to name, nothing where there is none."""
+    found = sorted(place for pattern in _SEARCHES_WITHIN for place in workdir.glob(pattern))
+    return f"Name one of its searches, as {readable(found[0].parent)}." if found else ""
 
 
 def _refuse_training(workdir: Path, settings: Mapping[str, str]) -> None:
