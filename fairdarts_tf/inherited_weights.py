@@ -17,9 +17,9 @@ import numpy as np
 
 from fairdarts_tf import data
 from fairdarts_tf.checkpoints import load_latest
-from fairdarts_tf.errors import RunError
+from fairdarts_tf.errors import GenotypeError, RunError
 from fairdarts_tf.found_network import FoundNetwork
-from fairdarts_tf.genotype_files import load_genotype
+from fairdarts_tf.genotype_files import GENOTYPE_FILE, load_genotype
 from fairdarts_tf.runs import Run
 from fairdarts_tf.settings import SearchSettings
 from fairdarts_tf.spaces import space_of
@@ -42,6 +42,7 @@ def load_inherited_network(search_workdir: str | os.PathLike[str], data_dir: str
         DataError: When its data set, which gives class names and normalisation, cannot be loaded.
     """
     supernet, settings = load_supernet(search_workdir)
+    _check_derived(Path(search_workdir))
     genotype = load_genotype(Path(search_workdir))
     images, _ = data.load_halves(dataclasses.replace(settings, data_dir=data_dir or settings.data_dir))
     mean, std = data.statistics_for(settings.dataset, images)
@@ -50,6 +51,17 @@ def load_inherited_network(search_workdir: str | os.PathLike[str], data_dir: str
     network.build((None, *images.image_shape))
     inherit_weights(network, supernet)
     return FoundNetwork(network, images.class_names, images.image_shape, mean, std, settings.dataset)
+
+
+def _check_derived(search_workdir: Path) -> None:
+    # Without alphas no epoch has ended: that says who reads the genotype.
+    if (search_workdir / GENOTYPE_FILE).exists() or not (search_workdir / "alphas.npz").exists():
+        return
+    raise GenotypeError(
+        f"{search_workdir} is a search whose --method derives no genotype of its alphas, so it has no network yet. "
+        f"Derive one otherwise (bin/derive --alphas={search_workdir} --method=darts --output=genotype.json), and train "
+        "it (bin/train --genotype=genotype.json)."
+    )
 
 
 def load_supernet(search_workdir: str | os.PathLike[str]) -> tuple[keras.Model, SearchSettings]:

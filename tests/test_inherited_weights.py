@@ -182,6 +182,13 @@ def test_a_search_gives_its_network_with_all_that_its_use_needs(searched):
     assert found.dataset == "digits"
 
 
+def test_a_search_that_derived_nothing_says_what_to_do(searched, tmp_path):
+    shutil.copytree(searched[0], tmp_path / "run")
+    (tmp_path / "run" / "genotype.json").unlink()
+    with pytest.raises(GenotypeError, match="is a search whose --method derives no genotype.*--method=darts"):
+        load_inherited_network(tmp_path / "run")
+
+
 def test_directories_without_a_search_are_refused(searched, tmp_path):
     workdir, _ = searched
     with pytest.raises(RunError, match=r"no flags\.txt"):
